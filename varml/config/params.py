@@ -1,0 +1,177 @@
+"""The types and ranges of params.yaml, one class per section.
+
+Names that live in registries (backbone, fusion, flow estimator) are plain strings here and are checked by
+:mod:`varml.config.check`. A field made with :func:`searchable` may be named under ``search.space``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+
+class Section(BaseModel):
+    """A section: unknown keys are faults, values are not changed after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+def searchable(**constraints: Any) -> Any:
+    """Return a required field that trials on cached features read."""
+    return Field(json_schema_extra={"searchable": True}, **constraints)
+
+
+class Engine(Section):
+    """Where work is fanned out."""
+
+    name: Literal["local"]
+    num_workers: int = Field(ge=0, description="processes; 0 is one per core")
+
+
+class Data(Section):
+    """The labelled videos."""
+
+    source: str | None = Field(description="folder of labelled videos, absolute or relative to the project")
+    annotations: str | None = Field(description="CSV in that folder; null reads one folder per class")
+    max_bad_fraction: float = Field(ge=0, lt=1)
+    min_videos_per_class: int = Field(ge=3)
+
+
+class Probe(Section):
+    """Limits on reading one strange file."""
+
+    timeout_sec: float = Field(gt=0)
+    memory_mb: int = Field(ge=512)
+
+
+class Ingest(Section):
+    """Labels, groups and splits."""
+
+    group_from: str | None = Field(description="regular expression searched in the path; its match is the group")
+    test_fraction: float = Field(gt=0, lt=0.9)
+    val_fraction: float = Field(gt=0, lt=0.9)
+    probe: Probe
+
+    @field_validator("group_from")
+    @classmethod
+    def _compiles(cls, pattern: str | None) -> str | None:
+        try:
+            re.compile(pattern or "")
+        except re.error as error:
+            raise ValueError(f"must be a regular expression: {error}") from error
+        return pattern
+
+    @model_validator(mode="after")
+    def _leaves_something_to_train_on(self) -> Ingest:
+        if self.test_fraction + self.val_fraction >= 0.95:
+            raise ValueError("test_fraction + val_fraction must be under 0.95, so that something is left to train on")
+        return self
+
+
+class Frames(Section):
+    """Which frames are kept of each video, and how."""
+
+    num_segments: int = Field(ge=1, le=256)
+    frames_per_segment: int = Field(ge=2, le=64)
+    frame_interval_sec: float = Field(gt=0)
+    short_side_px: int = Field(ge=32, le=2160)
+    jpeg_quality: int = Field(ge=50, le=100)
+
+    @property
+    def num_frames(self) -> int:
+        """Frames kept per video."""
+        return self.num_segments * self.frames_per_segment
+
+
+class Flow(Section):
+    """Optical flow inside each segment."""
+
+    estimator: str
+    bound_px: float = Field(gt=0, description="displacements beyond it are clipped")
+    jpeg_quality: int = Field(ge=50, le=100)
+
+
+class Features(Section):
+    """Frozen backbone features of both streams."""
+
+    image_size_px: int = Field(ge=32, le=1024)
+    grid_size: int = Field(ge=1, le=16)
+    weights: dict[str, str] = Field(description="backbone name to a safetensors file of its weights")
+
+
+class Attention(Section):
+    """Self-attention over time."""
+
+    depth: Annotated[int, searchable(ge=0, le=6)]
+    num_heads: Annotated[int, searchable(ge=1, le=16)]
+
+
+class Model(Section):
+    """The recogniser; a dimension of the search space overrides a value here."""
+
+    backbone: Annotated[str, searchable()]
+    attention: Attention
+    fusion: Annotated[str, searchable()]
+    width: Annotated[int, searchable(ge=8, le=2048)]
+    dropout: Annotated[float, searchable(ge=0, lt=1)]
+
+    @model_validator(mode="after")
+    def _heads_divide_the_width(self) -> Model:
+        if self.width % self.attention.num_heads:
+            raise ValueError(f"width must be a multiple of attention.num_heads, {self.attention.num_heads}")
+        return self
+
+
+class Train(Section):
+    """One training, in the search and of the winner."""
+
+    num_epochs: Annotated[int, searchable(ge=1, le=10_000)]
+    batch_size: Annotated[int, searchable(ge=1)]
+    lr: Annotated[float, searchable(gt=0, le=1)]
+    weight_decay: Annotated[float, searchable(ge=0)]
+    label_smoothing: Annotated[float, searchable(ge=0, lt=1)]
+
+
+class Search(Section):
+    """The study."""
+
+    num_trials: int = Field(ge=1, description="a total: a study that has them does nothing")
+    sampler: Literal["tpe", "random"]
+    pruner: Literal["wilcoxon", "median", "none"]
+    metric: Literal["top1", "mean_class_accuracy", "macro_f1"]
+    validation: Literal["folds", "val"]
+    num_folds: int = Field(ge=2, le=20)
+    num_ranked: int = Field(ge=1, description="how many of the best trials best.yaml names")
+    space: dict[str, Any]
+
+
+class Evaluate(Section):
+    """Figures on the test split."""
+
+    confidence: float = Field(gt=0.5, lt=1, description="level of the interval around top-1")
+
+
+class Register(Section):
+    """The MLflow registry."""
+
+    experiment: str = Field(min_length=1)
+    model_name: str = Field(min_length=1, pattern=r"^[^/:]+$")
+
+
+class Params(Section):
+    """All of params.yaml."""
+
+    seed: int = Field(ge=0, lt=2**31)
+    engine: Engine
+    data: Data
+    ingest: Ingest
+    frames: Frames
+    flow: Flow
+    features: Features
+    model: Model
+    train: Train
+    search: Search
+    evaluate: Evaluate
+    register_: Register = Field(alias="register")

@@ -1,0 +1,148 @@
+"""The search space: nested under ``search.space``, a leaf's path is the params path that it overrides.
+
+A leaf is ``{choices: [...]}`` or ``{type: int|float, low, high, log, step}``, either with an optional
+``when: {path: value}`` that makes it conditional on an earlier dimension.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from varml.config.faults import faults_of
+from varml.config.params import Params
+from varml.config.tree import get_path, is_searchable, searchable_paths, set_path
+from varml.errors import Fault
+from varml.registry import nearest_name
+
+PREFIX = "search.space"
+
+
+class Leaf(BaseModel):
+    """What every dimension has."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    when: dict[str, Any] = Field(default_factory=dict)
+
+
+class Choices(Leaf):
+    """A dimension of named values."""
+
+    choices: list[str | int | float | bool] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _differ(self) -> Choices:
+        if len(set(map(repr, self.choices))) < len(self.choices):
+            raise ValueError("each choice must be named once")
+        return self
+
+    def samples(self) -> list[Any]:
+        """Return values that must all be valid for the param."""
+        return list(self.choices)
+
+
+class Range(Leaf):
+    """A dimension of numbers between ``low`` and ``high``, both included."""
+
+    type: Literal["int", "float"]
+    low: float
+    high: float
+    log: bool = False
+    step: float | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Range:
+        if self.low >= self.high:
+            raise ValueError(f"low must be under high; low is {self.low:g} and high is {self.high:g}")
+        if self.log and self.low <= 0:
+            raise ValueError(f"a logarithmic range must start above 0; low is {self.low:g}")
+        if self.log and self.step is not None:
+            raise ValueError("a logarithmic range has no step; leave out log or step")
+        if self.type == "int" and not all(float(v).is_integer() for v in (self.low, self.high, self.step or 1)):
+            raise ValueError("an int range has whole numbers as low, high and step")
+        return self
+
+    def samples(self) -> list[Any]:
+        """Return values that must all be valid for the param."""
+        return [int(self.low), int(self.high)] if self.type == "int" else [self.low, self.high]
+
+
+Dimension = Choices | Range
+
+
+def parse_space(raw: dict[str, Any]) -> tuple[dict[str, Dimension], list[Fault]]:
+    """Return the dimensions by params path, in the order of the file, and every fault found."""
+    dimensions: dict[str, Dimension] = {}
+    faults: list[Fault] = []
+    for path, node in _leaves(raw):
+        try:
+            leaf_type = Choices if isinstance(node, dict) and "choices" in node else Range
+            dimensions[path] = leaf_type.model_validate(node)
+        except ValidationError as error:
+            faults += faults_of(error, Choices if leaf_type is Choices else Range, f"{PREFIX}.{path}")
+    return dimensions, faults
+
+
+def space_faults(params: Params, dimensions: dict[str, Dimension]) -> list[Fault]:
+    """Check each dimension's path, its values and its ``when`` against the typed params."""
+    faults: list[Fault] = []
+    for index, (path, dimension) in enumerate(dimensions.items()):
+        found = _path_faults(path, dimension) or _value_faults(params, path, dimension)
+        earlier = list(dimensions)[:index]
+        faults += found + [f for cond in dimension.when for f in _condition_faults(path, cond, earlier)]
+    return faults
+
+
+def apply_values(params: Params, values: dict[str, Any]) -> Params:
+    """Return ``params`` with the values at the given paths, checked again as a whole."""
+    tree = params.model_dump(by_alias=True)
+    for path, value in values.items():
+        set_path(tree, path, value)
+    return Params.model_validate(tree)
+
+
+def backbones_of(params: Params) -> list[str]:
+    """Return the backbones that the search can choose: the space's, else the one under ``model``."""
+    node = get_path(params.search.space, "model.backbone")
+    return [str(name) for name in node["choices"]] if node else [params.model.backbone]
+
+
+def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if not isinstance(node, dict) or "choices" in node or "type" in node:
+        yield path, node
+        return
+    for key, child in node.items():
+        yield from _leaves(child, f"{path}.{key}" if path else str(key))
+
+
+def _path_faults(path: str, dimension: Dimension) -> list[Fault]:
+    if is_searchable(path):
+        return []
+    rule = "no trial on cached features reads it; only values under model and train are searched"
+    return [Fault(f"{PREFIX}.{path}", _shown(dimension), rule, nearest_name(path, searchable_paths()))]
+
+
+def _value_faults(params: Params, path: str, dimension: Dimension) -> list[Fault]:
+    faults: dict[str, Fault] = {}
+    for value in dimension.samples():
+        try:
+            apply_values(params, {path: value})
+        except ValidationError as error:
+            for detail in error.errors():
+                rule = detail["msg"].removeprefix("Value error, ")
+                faults.setdefault(f"{value}{rule}", Fault(f"{PREFIX}.{path}", value, rule))
+    return list(faults.values())
+
+
+def _condition_faults(path: str, condition: str, earlier: list[str]) -> list[Fault]:
+    if condition in earlier:
+        return []
+    rule = "when must name a dimension that stands above this one"
+    return [Fault(f"{PREFIX}.{path}.when", condition, rule, nearest_name(condition, earlier))]
+
+
+def _shown(dimension: Dimension) -> dict[str, Any]:
+    return dimension.model_dump(exclude_defaults=True)

@@ -1,0 +1,1 @@
+"""Labelled videos: scanning, labels, ingest, splits, the manifest, feature sets, the embedded sample."""

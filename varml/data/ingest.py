@@ -1,0 +1,126 @@
+"""From scanned files to the manifest: probe, quarantine, groups, splits, data card."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from varml.config.params import Params, Probe
+from varml.data.labels import check_class_sizes
+from varml.data.manifest import COLUMNS, video_id_of
+from varml.data.scan import ScannedFile
+from varml.data.splits import make_splits
+from varml.engine import map_isolated, resolve_num_workers
+from varml.errors import DataError
+from varml.memory import Memory
+from varml.progress import progress
+from varml.video.probe import VideoInfo, probe_video
+
+# Raise it when probing the same file may say something else.
+PROBE_VERSION = 1
+SEC_PER_MIB = 1.0
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """Readable videos with their splits, unreadable ones with their reasons, and the facts of both."""
+
+    manifest: pd.DataFrame
+    quarantine: pd.DataFrame
+    card: dict[str, Any]
+
+
+def ingest(files: list[ScannedFile], source: Path, params: Params, memory: Memory) -> Ingested:
+    """Probe each file and give each readable video its group and split.
+
+    Raises DataError where too many files are unreadable, a class keeps too few videos, or no split is possible.
+    """
+    infos, reasons = _probe_all(files, source, params, memory)
+    quarantine = pd.DataFrame(sorted(reasons.items()), columns=["path", "reason"])
+    _check_bad_fraction(quarantine, len(files), params.data.max_bad_fraction)
+    readable = [file for file in files if file.path in infos]
+    check_class_sizes([file.label for file in readable], params.data.min_videos_per_class, "readable videos")
+    groups = [group_of(file, params.ingest.group_from) for file in readable]
+    splits = make_splits(
+        [file.label for file in readable],
+        groups,
+        [file.split for file in readable],
+        test_fraction=params.ingest.test_fraction,
+        val_fraction=params.ingest.val_fraction,
+        seed=params.seed,
+    )
+    rows = [
+        {**asdict(file), **asdict(infos[file.path]), "video_id": video_id_of(file.path), "group": group, "split": split}
+        for file, group, split in zip(readable, groups, splits.names.tolist(), strict=True)
+    ]
+    manifest = pd.DataFrame(rows)[COLUMNS]
+    return Ingested(manifest, quarantine, _data_card(manifest, quarantine, splits.warnings))
+
+
+def group_of(file: ScannedFile, pattern: str | None) -> str:
+    """Return the group written for a file, else what ``pattern`` finds in its path, else the path itself."""
+    if file.group:
+        return file.group
+    match = re.search(pattern, file.path) if pattern else None
+    return match.group(0) if match else file.path
+
+
+def probe_limit(probe: Probe, size: Callable[[Path], int]) -> Callable[[Path], float]:
+    """Return the wall-clock limit of a path: a base and a share that grows with its size."""
+    return lambda path: probe.timeout_sec + SEC_PER_MIB * size(path) / 2**20
+
+
+def _probe_all(
+    files: list[ScannedFile], source: Path, params: Params, memory: Memory
+) -> tuple[dict[str, VideoInfo], dict[str, str]]:
+    known = memory.get_all()
+    infos = {f.path: VideoInfo(**known[key]) for f in files if (key := f"{PROBE_VERSION}|{f.digest}") in known}
+    reasons = {file.path: "does not exist" for file in files if not file.digest}
+    by_path = {source / f.path: f for f in files if f.path not in infos and f.path not in reasons}
+    probe = params.ingest.probe
+    outcomes = map_isolated(
+        probe_video,
+        list(by_path),
+        num_workers=resolve_num_workers(params.engine.num_workers),
+        timeout_sec=probe_limit(probe, lambda path: by_path[path].size),
+        memory_mb=probe.memory_mb,
+    )
+    for outcome in progress(outcomes, len(by_path), "probe"):
+        file = by_path[outcome.item]
+        if outcome.result is None:
+            reasons[file.path] = str(outcome.reason)
+        else:
+            infos[file.path] = outcome.result
+            memory.put({f"{PROBE_VERSION}|{file.digest}": asdict(outcome.result)})
+    return infos, reasons
+
+
+def _check_bad_fraction(quarantine: pd.DataFrame, total: int, limit: float) -> None:
+    if len(quarantine) <= limit * total:
+        return
+    listed = "\n".join(f"  {row.path!r} {row.reason}" for row in quarantine.head(10).itertuples())
+    more = f"\n  and {len(quarantine) - 10} more" if len(quarantine) > 10 else ""
+    raise DataError(
+        f"{len(quarantine)} of {total} files cannot be read, more than data.max_bad_fraction = {limit:g} allows; "
+        f"mend or remove them, or raise the limit:\n{listed}{more}"
+    )
+
+
+def _data_card(manifest: pd.DataFrame, quarantine: pd.DataFrame, warnings: list[str]) -> dict[str, Any]:
+    counts = manifest.groupby(["label", "split"]).size().unstack(fill_value=0)
+    return {
+        "num_videos": len(manifest),
+        "num_groups": int(manifest["group"].nunique()),
+        "videos_by_class_and_split": {str(k): {str(s): int(n) for s, n in row.items()} for k, row in counts.iterrows()},
+        "videos_by_reader": {str(k): int(n) for k, n in sorted(Counter(manifest["reader"]).items())},
+        "duration_sec": {q: float(manifest["duration_sec"].quantile(p)) for q, p in (("min", 0), ("median", 0.5), ("max", 1))},
+        "num_quarantined": len(quarantine),
+        "quarantined_by_reason": {str(k): int(n) for k, n in sorted(Counter(quarantine["reason"]).items())},
+        "warnings": warnings,
+    }

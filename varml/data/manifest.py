@@ -1,0 +1,47 @@
+"""The manifest: one row per readable video, the contract between ingest and every later stage."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from varml.atomic import write_text
+from varml.errors import DataError
+
+COLUMNS = [
+    "video_id", "path", "label", "group", "split", "num_frames", "fps", "duration_sec", "width", "height",
+    "reader", "digest",
+]  # fmt: skip
+_TEXT = ["video_id", "path", "label", "group", "split", "reader", "digest"]
+_ID_LENGTH = 16
+
+
+def video_id_of(path: str) -> str:
+    """Return the first 16 hexadecimal digits of the sha256 of a path relative to the data source."""
+    return hashlib.sha256(os.fsencode(path)).hexdigest()[:_ID_LENGTH]
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write ``table`` as CSV in one step, without its index."""
+    write_text(path, table.to_csv(index=False, lineterminator="\n"))
+
+
+def read_manifest(path: Path, splits: Sequence[str] | None = None) -> pd.DataFrame:
+    """Return the manifest's rows, of all videos or of those in ``splits``, in the order of the file.
+
+    Raises DataError where the file is missing.
+    """
+    if not path.is_file():
+        raise DataError(f"{path} does not exist; run `dvc repro` first")
+    types = dict.fromkeys(_TEXT, "str")
+    table = pd.read_csv(path, dtype=types, keep_default_na=False, encoding_errors="surrogateescape")
+    return table if splits is None else table[table["split"].isin(splits)].reset_index(drop=True)
+
+
+def class_names(manifest: pd.DataFrame) -> list[str]:
+    """Return the labels in alphabetical order; a label's place is its class index."""
+    return sorted(manifest["label"].unique())

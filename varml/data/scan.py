@@ -1,0 +1,90 @@
+"""What lies in the data source now: each labelled file with its size and the digest of its bytes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import stat
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from varml.atomic import write_text
+from varml.content_key import file_digest
+from varml.data.labels import LabelledFile, check_class_sizes, read_labels
+from varml.errors import DataError
+from varml.memory import Memory
+
+COLUMNS = ("path", "label", "group", "split", "size", "digest")
+
+
+@dataclass(frozen=True)
+class ScannedFile(LabelledFile):
+    """A labelled file; ``digest`` is the sha256 of its bytes, empty where the file does not exist."""
+
+    size: int = 0
+    digest: str = ""
+
+
+def scan(source: Path, annotations: str | None, minimum: int, memory: Memory) -> list[ScannedFile]:
+    """Return every labelled file of ``source``.
+
+    Raises DataError where labels break a rule, a class is too small, or a name is no regular file (a FIFO, a
+    device, a socket, a link that dangles or leads out of the source): a decoder must never see one.
+    """
+    rows = read_labels(source, annotations)
+    check_class_sizes([row.label for row in rows], minimum, "files")
+    _refuse_irregular(source, rows)
+    known, fresh = memory.get_all(), {}
+    scanned = []
+    for row in rows:
+        size, digest = 0, ""
+        path = source / row.path
+        if path.exists():
+            state = path.stat()
+            size, key = state.st_size, f"{path}|{state.st_size}|{state.st_mtime_ns}"
+            digest = known.get(key) or file_digest(path)
+            if key not in known:
+                fresh[key] = digest
+        scanned.append(ScannedFile(row.path, row.label, row.group, row.split, size, digest))
+    memory.put(fresh)
+    return scanned
+
+
+def write_files(path: Path, rows: list[ScannedFile]) -> None:
+    """Write the scanned files as CSV."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(row) for row in rows)
+    write_text(path, text.getvalue())
+
+
+def read_files(path: Path) -> list[ScannedFile]:
+    """Return what :func:`write_files` wrote."""
+    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        return [ScannedFile(**{**row, "size": int(row["size"])}) for row in csv.DictReader(file)]
+
+
+def _refuse_irregular(source: Path, rows: list[LabelledFile]) -> None:
+    faults = [f"  {row.path!r} {fault}" for row in rows if (fault := _irregularity(source, source / row.path))]
+    if faults:
+        listed = "\n".join(faults[:20]) + (f"\n  and {len(faults) - 20} more" if len(faults) > 20 else "")
+        raise DataError(f"{source} holds names that are no regular files; remove them:\n{listed}")
+
+
+def _irregularity(source: Path, path: Path) -> str | None:
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return None  # a row without a file: ingest quarantines it
+    if stat.S_ISLNK(mode):
+        target = path.resolve()
+        if not target.exists():
+            return "is a link that leads nowhere"
+        if not target.is_relative_to(source.resolve()):
+            return "is a link that leads out of the data source"
+        mode = target.stat().st_mode
+    kinds = {stat.S_IFIFO: "FIFO", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device", stat.S_IFBLK: "device"}
+    if stat.S_ISDIR(mode):
+        return "is a folder"
+    return None if stat.S_ISREG(mode) else f"is a {kinds.get(stat.S_IFMT(mode), 'special file')}"

@@ -1,0 +1,143 @@
+"""Splits and folds that keep every group on one side, as scikit-learn's stratified group folds make them."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+from varml.errors import DataError
+
+Names = npt.NDArray[np.str_]
+Positions = npt.NDArray[np.int64]
+
+MAX_FOLDS = 20
+UNGROUPED = "folds mix the videos of a group, because fewer than two groups are left for training"
+
+
+@dataclass
+class Splits:
+    """The split of each video, and what the user should know about how it came to be."""
+
+    names: Names
+    warnings: list[str] = field(default_factory=list)
+
+
+def make_splits(
+    labels: Sequence[str],
+    groups: Sequence[str],
+    given: Sequence[str],
+    *,
+    test_fraction: float,
+    val_fraction: float,
+    seed: int,
+) -> Splits:
+    """Return train, val or test for each video; no group stands on two sides.
+
+    ``given`` holds the splits that the user wrote, or empty strings. Where only val is missing among them, it
+    is taken from train. With two groups one of them is test, and val is taken from the other regardless of
+    groups, with a warning. Raises DataError where groups or classes do not allow a split.
+    """
+    label_array, group_array = np.asarray(labels), np.asarray(groups)
+    splits = Splits(np.full(len(label_array), "train", dtype="<U5"))
+    if any(given):
+        splits.names = _checked(np.asarray(given), group_array)
+    else:
+        _need_two_groups(group_array)
+        splits.names[hold_out(label_array, group_array, test_fraction, seed)] = "test"
+    if "val" not in splits.names:
+        _take_val(splits, label_array, group_array, val_fraction / (1 - test_fraction), seed)
+    _check_classes(splits, label_array)
+    return splits
+
+
+def make_folds(
+    labels: Sequence[str], groups: Sequence[str], num_folds: int, seed: int
+) -> tuple[list[Positions], bool]:
+    """Return the validation positions of each fold, and whether the folds keep groups together.
+
+    There are at most as many folds as groups; with one group the folds are stratified by class alone.
+    """
+    label_array, group_array = np.asarray(labels), np.asarray(groups)
+    num_groups = len(np.unique(group_array))
+    grouped = num_groups > 1
+    limit = min(num_groups if grouped else num_folds, max(Counter(labels).values()))
+    return _folds(label_array, group_array if grouped else None, max(min(num_folds, limit), 2), seed), grouped
+
+
+def hold_out(labels: Names, groups: Names | None, fraction: float, seed: int) -> Positions:
+    """Return the positions of about ``fraction`` of the videos, whole groups, all classes where possible."""
+    num_groups = len(labels) if groups is None else len(np.unique(groups))
+    num_folds = min(max(round(1 / fraction), 2), num_groups, MAX_FOLDS, max(Counter(labels).values()))
+    folds = _folds(labels, groups, max(num_folds, 2), seed)
+    return min(folds, key=lambda fold: _distance(labels, fold, fraction))
+
+
+def _folds(labels: Names, groups: Names | None, num_folds: int, seed: int) -> list[Positions]:
+    alone = groups is None or len(np.unique(groups)) == len(labels)
+    # Both give the same kind of folds when each video is its own group; the first takes linear time.
+    splitter = (StratifiedKFold if alone else StratifiedGroupKFold)(num_folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        # A class smaller than the number of folds is allowed; what it costs is checked on the result.
+        warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
+        return [fold for _, fold in splitter.split(labels, labels, None if alone else groups)]
+
+
+def _distance(labels: Names, fold: Positions, fraction: float) -> float:
+    total, held = Counter(labels.tolist()), Counter(labels[fold].tolist())
+    # A class that is missing on either side weighs more than any difference in size.
+    return sum(
+        abs(held[k] / total[k] - fraction) + 10 * (held[k] in (0, total[k])) for k in total
+    )
+
+
+def _take_val(splits: Splits, labels: Names, groups: Names, fraction: float, seed: int) -> None:
+    rest = np.flatnonzero(splits.names == "train")
+    grouped = len(np.unique(groups[rest])) > 1
+    if not grouped:
+        splits.warnings.append(UNGROUPED)
+    chosen = hold_out(labels[rest], groups[rest] if grouped else None, fraction, seed)
+    splits.names[rest[chosen]] = "val"
+
+
+def _need_two_groups(groups: Names) -> None:
+    names = np.unique(groups)
+    if len(names) < 2:
+        raise DataError(
+            f"a test split that shares no group with training needs at least 2 groups, and all videos are in "
+            f"{names[0]!r}; name more groups, or drop the group column and set ingest.group_from to null"
+        )
+
+
+def _checked(given: Names, groups: Names) -> Names:
+    missing = [name for name in ("train", "test") if name not in given]
+    if missing:
+        raise DataError(f"the column 'split' has no video in {' and '.join(missing)}; name some, or drop the column")
+    sides = defaultdict(set)
+    for group, split in zip(groups.tolist(), given.tolist(), strict=True):
+        sides[group].add(split)
+    crossing = sorted(group for group, names in sides.items() if len(names) > 1)
+    if crossing:
+        raise DataError(
+            f"group {crossing[0]!r} stands in {' and '.join(sorted(sides[crossing[0]]))} ({len(crossing)} groups cross "
+            "the given splits), which makes scores too good; move its videos to one split, or drop the column 'split'"
+        )
+    return given.copy()
+
+
+def _check_classes(splits: Splits, labels: Names) -> None:
+    classes = set(labels.tolist())
+    for split in ("train", "val", "test"):
+        missing = sorted(classes - set(labels[splits.names == split].tolist()))
+        if missing and split == "train":
+            raise DataError(
+                f"no video of {', '.join(map(repr, missing))} is left for training, because its groups are all in "
+                "val or test; add groups that hold this class, or give the column 'split'"
+            )
+        if missing:
+            splits.warnings.append(f"{split} has no video of {', '.join(map(repr, missing))}")

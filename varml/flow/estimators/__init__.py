@@ -1,0 +1,1 @@
+"""The registered flow estimators, one file each."""

@@ -1,0 +1,94 @@
+"""Stored flow: clipped, companded to eight bits, packed as gray images.
+
+Most displacements are a small part of a pixel and a few are many pixels, so the eight bits follow a square-root
+curve: ``q = 128 + 127 sign(v) sqrt(|v| / bound)``. Steps are 0.001 px wide near zero and 0.13 px at 4 px (bound
+16 px), where even steps would be 0.13 px wide everywhere. Zero is exact. The backbones see the same curve.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from varml.config.params import Flow as FlowParams
+from varml.content_key import content_key
+from varml.flow.estimator import Flow, RgbFrames, estimate_flow
+from varml.video.frames import read_frames
+from varml.video.pack import SUFFIX, Pack, roundtrip, write_pack
+
+VERSION = 1
+ZERO = 128
+LARGEST = 127
+PackedFlow = npt.NDArray[np.uint8]  # (S, F-1, 2H, W, 1): u above v
+
+
+@dataclass(frozen=True)
+class FlowTask:
+    """One video whose stored frames give stored flow; travels to a worker process."""
+
+    frames: Path
+    target: Path
+    params: FlowParams
+
+
+def flow_key(frames_key: str, params: FlowParams) -> str:
+    """Return the name of the stored flow of the frames named ``frames_key``."""
+    return content_key(frames=frames_key, flow=params.model_dump(), version=VERSION)
+
+
+def flow_file(folder: Path, key: str) -> Path:
+    """Return where the flow named ``key`` lies under ``folder``."""
+    return folder / f"{key}{SUFFIX}"
+
+
+def extract_flow(task: FlowTask) -> None:
+    """Store the flow of one video's stored frames, with the share of displacements that were clipped."""
+    flow = estimate_flow(read_frames(task.frames), task.params.estimator)
+    clipped = float((np.abs(flow) > task.params.bound_px).mean())
+    meta = {"bound_px": task.params.bound_px, "clipped_fraction": round(clipped, 6)}
+    write_pack(task.target, compand(flow, task.params.bound_px), task.params.jpeg_quality, **meta)
+
+
+def clip_flow(frames: RgbFrames, params: FlowParams) -> PackedFlow:
+    """Return the packed flow of stored frames exactly as :func:`read_packed_flow` gives it after extraction."""
+    packed = compand(estimate_flow(frames, params.estimator), params.bound_px)
+    return roundtrip(packed, params.jpeg_quality)
+
+
+def read_packed_flow(path: Path) -> PackedFlow:
+    """Return stored flow as it is stored, (S, F-1, 2H, W, 1) uint8, u above v."""
+    return Pack(path).read()
+
+
+def read_flow(path: Path) -> Flow:
+    """Return stored flow as (S, F-1, H, W, 2) float32 in pixels, x then y."""
+    pack = Pack(path)
+    return expand(pack.read(), pack.meta["bound_px"])
+
+
+def clipped_fraction(path: Path) -> float:
+    """Return the share of displacements of one stored flow that were longer than its bound."""
+    return float(Pack(path).meta["clipped_fraction"])
+
+
+def compand(flow: Flow, bound_px: float) -> PackedFlow:
+    """Return (..., H, W, 2) px as (..., 2H, W, 1) uint8 on the square-root curve, clipped to ±``bound_px``."""
+    scaled = np.clip(flow / bound_px, -1, 1)
+    levels = np.rint(LARGEST * np.sign(scaled) * np.sqrt(np.abs(scaled))) + ZERO
+    stacked = np.concatenate([levels[..., 0], levels[..., 1]], axis=-2)  # (..., 2H, W)
+    return stacked.astype(np.uint8)[..., None]
+
+
+def expand(packed: PackedFlow, bound_px: float) -> Flow:
+    """Return the displacements (..., H, W, 2) float32 in px that :func:`compand` packed."""
+    curve = unit_curve(packed)
+    return (np.sign(curve) * curve**2 * bound_px).astype(np.float32)
+
+
+def unit_curve(packed: PackedFlow) -> Flow:
+    """Return packed flow as (..., H, W, 2) float32 from -1 to 1, still on the square-root curve."""
+    u, v = np.split(packed[..., 0].astype(np.float32), 2, axis=-2)
+    return np.clip((np.stack([u, v], axis=-1) - ZERO) / LARGEST, -1, 1)

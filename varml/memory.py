@@ -1,0 +1,40 @@
+"""A persistent memory of small results in ``.varml/``: what was computed once is not computed again.
+
+Losing it costs time and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+_CREATE = "CREATE TABLE IF NOT EXISTS memory (key TEXT PRIMARY KEY, value TEXT NOT NULL)"
+
+
+class Memory:
+    """JSON values by text keys in one SQLite file."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        with self._connect() as connection:
+            connection.execute(_CREATE)
+
+    def get_all(self) -> dict[str, Any]:
+        """Return everything that is remembered."""
+        with closing(self._connect()) as connection:
+            rows = connection.execute("SELECT key, value FROM memory").fetchall()
+        return {key: json.loads(value) for key, value in rows}
+
+    def put(self, entries: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> None:
+        """Remember all ``entries`` in one transaction."""
+        rows = [(key, json.dumps(value)) for key, value in dict(entries).items()]
+        with closing(self._connect()) as connection, connection:
+            connection.executemany("INSERT OR REPLACE INTO memory VALUES (?, ?)", rows)
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(self._path, timeout=60)

@@ -1,0 +1,1 @@
+"""From the bytes of a video to stored frames: gate, probe, readers, sampling, packed store."""

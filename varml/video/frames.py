@@ -1,0 +1,77 @@
+"""The stored frames of a video: decoded, sampled in time, turned upright, scaled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from varml.config.params import Frames as FrameParams
+from varml.content_key import content_key
+from varml.video.pack import SUFFIX, Pack, roundtrip, write_pack
+from varml.video.reader import Frames, open_video
+from varml.video.sampling import sample_indices
+
+# Raise it when the same video and params give other frames: every stored file then gets a new name.
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class FrameTask:
+    """One video to extract; travels to a worker process."""
+
+    video: Path
+    reader: str
+    target: Path
+    params: FrameParams
+
+
+def frames_key(digest: str, reader: str, params: FrameParams) -> str:
+    """Return the name of the stored frames of a video with content ``digest``."""
+    return content_key(video=digest, reader=reader, frames=params.model_dump(), version=VERSION)
+
+
+def frames_file(folder: Path, key: str) -> Path:
+    """Return where the frames named ``key`` lie under ``folder``."""
+    return folder / f"{key}{SUFFIX}"
+
+
+def sample_frames(video: Path, reader: str, params: FrameParams) -> Frames:
+    """Return the frames of ``video`` as (S, F, H, W, 3) uint8 RGB, as they are before packing.
+
+    Raises VideoError where they cannot be decoded.
+    """
+    source = open_video(video, reader)
+    indices = sample_indices(
+        source.timestamps_sec, params.num_segments, params.frames_per_segment, params.frame_interval_sec
+    )
+    needed, places = np.unique(indices, return_inverse=True)
+    scaled = [scale_short_side(frame, params.short_side_px) for frame in source.read(needed.tolist())]
+    return np.stack(scaled)[places.reshape(indices.shape)]
+
+
+def clip_frames(video: Path, reader: str, params: FrameParams) -> Frames:
+    """Return the frames of ``video`` exactly as :func:`read_frames` gives them after extraction."""
+    return roundtrip(sample_frames(video, reader, params), params.jpeg_quality)
+
+
+def extract_frames(task: FrameTask) -> None:
+    """Store the frames of one video."""
+    frames = sample_frames(task.video, task.reader, task.params)
+    write_pack(task.target, frames, task.params.jpeg_quality)
+
+
+def read_frames(path: Path) -> Frames:
+    """Return stored frames as (S, F, H, W, 3) uint8 RGB."""
+    return Pack(path).read()
+
+
+def scale_short_side(frame: Frames, short_side_px: int) -> Frames:
+    """Return ``frame`` (H, W, 3) scaled so that its short side is ``short_side_px``, its aspect kept."""
+    height, width = frame.shape[:2]
+    scale = short_side_px / min(height, width)
+    size = (max(round(width * scale), 1), max(round(height * scale), 1))
+    # Area averaging does not alias when it shrinks; when it enlarges, OpenCV interpolates linearly.
+    return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR))

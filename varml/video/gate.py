@@ -1,0 +1,63 @@
+"""Refuses what is no video file before any decoder sees it."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from varml.errors import VideoError
+
+# Demuxers that a file of bytes may choose. Playlists, concat scripts, SDP and image sequences are not among
+# them: they name other files, which a decoder would open.
+DEMUXERS = (
+    "mov", "mp4", "m4a", "3gp", "3g2", "mj2", "matroska", "webm", "avi", "mpegts", "mpeg", "mpegvideo",
+    "ogg", "flv", "asf", "gif", "h264", "hevc", "ivf", "mxf", "nut", "rm", "wtv", "dv", "swf", "y4m",
+)  # fmt: skip
+
+_HEAD_BYTES = 4096
+_TS_PACKET_BYTES = 188
+_PREFIXES = {
+    b"\x1a\x45\xdf\xa3": "matroska",
+    b"OggS": "ogg",
+    b"FLV": "flv",
+    b"\x30\x26\xb2\x75\x8e\x66\xcf\x11": "asf",
+    b"GIF8": "gif",
+    b"\x00\x00\x01\xba": "mpeg",
+    b"\x00\x00\x01\xb3": "mpegvideo",
+    b"DKIF": "ivf",
+    b"YUV4MPEG2": "y4m",
+    b"\x06\x0e\x2b\x34": "mxf",
+    b".RMF": "rm",
+}
+_ISO_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot")
+
+
+def check_is_video_file(path: Path) -> str:
+    """Return the name of the container that the first bytes of ``path`` show.
+
+    Raises VideoError where ``path`` is no regular file, is empty, or begins like no container that is known.
+    """
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:
+        raise VideoError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise VideoError("is no regular file")
+    if status.st_size == 0:
+        raise VideoError("is empty (0 bytes)")
+    with path.open("rb") as file:
+        container = container_of(file.read(_HEAD_BYTES))
+    if container is None:
+        raise VideoError("is no video: its first bytes are those of no known container")
+    return container
+
+
+def container_of(head: bytes) -> str | None:
+    """Return the container whose magic bytes ``head`` begins with, or None."""
+    if head[:4] == b"RIFF" and head[8:11] == b"AVI":
+        return "avi"
+    if head[4:8] in _ISO_BOXES:
+        return "mov"
+    if head[:1] == b"\x47" and head[_TS_PACKET_BYTES : _TS_PACKET_BYTES + 1] == b"\x47":
+        return "mpegts"
+    return next((name for prefix, name in _PREFIXES.items() if head.startswith(prefix)), None)

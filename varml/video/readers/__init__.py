@@ -1,0 +1,1 @@
+"""The registered readers, one file each."""
