@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,8 +13,16 @@ from numpy.typing import NDArray
 
 from varml.data.sample import generate, make_sample
 from varml.data.sample.actions import ACTIONS, Motion, pose_track
-from varml.data.sample.clip import FRAME_RATES, FRAME_SIZES, LONGEST_SEC, SHORTEST_SEC, plan_clip, render_clip
-from varml.data.sample.figure import Pose, place_joints
+from varml.data.sample.clip import (
+    FRAME_RATES,
+    FRAME_SIZES,
+    LONGEST_SEC,
+    SHORTEST_SEC,
+    ClipPlan,
+    plan_clip,
+    render_clip,
+)
+from varml.data.sample.figure import Body, Pose, place_joints
 from varml.data.sample.person import draw_person
 from varml.data.sample.scene import draw_shake
 from varml.errors import DataError
@@ -23,6 +30,8 @@ from varml.errors import DataError
 PAIRS = [("walk_left", "walk_right"), ("sit_down", "stand_up")]
 LARGEST_SAMPLE_BYTES = 2_500_000
 SAMPLE_VIDEOS = 120
+# Mean change of all pixels, most of which are background; a figure at rest has 0.
+LEAST_CHANGE = 0.3
 
 
 @pytest.fixture(scope="module")
@@ -32,19 +41,18 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(params=range(4))
 def motion(request: pytest.FixtureRequest) -> Motion:
-    return plan_with_still_camera(request.param)[0].motion
+    return plan_with_still_camera(request.param).motion
 
 
-def plan_with_still_camera(number: int):  # type: ignore[no-untyped-def]
+def plan_with_still_camera(number: int) -> ClipPlan:
     rng = np.random.default_rng([7, number])
     plan = plan_clip(rng, draw_person(rng))
-    still = replace(plan.shake, amplitudes=np.zeros_like(plan.shake.amplitudes))
-    return replace(plan, shake=still), rng
+    return replace(plan, shake=replace(plan.shake, amplitudes=np.zeros_like(plan.shake.amplitudes)))
 
 
 def render(number: int, action: str) -> NDArray[np.int16]:
-    plan, _ = plan_with_still_camera(number)
-    return np.stack(list(render_clip(plan, action))).astype(np.int16)
+    """Return a video filmed by a still camera, (T, H, W, 3)."""
+    return np.stack(list(render_clip(plan_with_still_camera(number), action))).astype(np.int16)
 
 
 def decode(path: Path) -> tuple[av.VideoStream, list[av.VideoFrame]]:
@@ -95,6 +103,7 @@ def test_default_sample_stays_small(sample: list[Path]) -> None:
 
 
 def test_equal_seeds_give_equal_bytes_whatever_else_is_made(sample: list[Path], tmp_path: Path) -> None:
+    # x264 encodes person02_1 in several ways when it may take any routine of the processor.
     alone = make_sample(tmp_path / "alone", actions=["stand_up"], num_persons=2, clips_per_person=1)
     made = contents(sample)
     assert contents(alone) == {
@@ -177,16 +186,6 @@ def test_paired_videos_hold_the_same_frames(forwards: str, backwards: str) -> No
     assert np.array_equal(render(0, forwards), render(0, backwards)[::-1])
 
 
-def test_a_plan_is_drawn_without_knowing_the_action() -> None:
-    names: list[str] = [*plan_clip.__annotations__, *plan_clip(*rng_and_person()).__dict__]
-    assert not [name for name in names if "action" in name]
-
-
-def rng_and_person():  # type: ignore[no-untyped-def]
-    rng = np.random.default_rng(3)
-    return rng, draw_person(rng)
-
-
 def test_walks_cover_the_same_places_in_opposite_directions(motion: Motion) -> None:
     left = np.array([pose.travel for pose in pose_track(ACTIONS["walk_left"], motion, 20)])
     right = np.array([pose.travel for pose in pose_track(ACTIONS["walk_right"], motion, 20)])
@@ -210,28 +209,28 @@ def test_every_action_moves_without_the_camera(action: str, number: int) -> None
     video = render(number, action)
     change = np.abs(video - video[0]).mean(axis=(1, 2, 3))
     assert change[0] == 0
-    assert change.max() > 0.8
+    assert change.max() > LEAST_CHANGE
 
 
 def test_a_seated_figure_is_lower_and_both_ends_are_held(motion: Motion) -> None:
-    plan, _ = plan_with_still_camera(0)
+    body = plan_with_still_camera(0).person.body
     track = pose_track(ACTIONS["sit_down"], motion, 40)
-    heights = np.array([pelvis_height(pose, plan.person.body) for pose in track])
+    heights = np.array([pelvis_height(pose, body) for pose in track])
     assert heights[0] - heights[-1] > 0.15
     assert (np.diff(heights) < 1e-9).all()
     assert track[0] == track[1]
     assert track[-1] == track[-2]
 
 
-def pelvis_height(pose: Pose, body) -> float:  # type: ignore[no-untyped-def]
+def pelvis_height(pose: Pose, body: Body) -> float:
     return float(place_joints(body, pose, yaw=0.3)["pelvis"][1])
 
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_a_foot_is_always_on_the_ground(action: str, motion: Motion) -> None:
-    plan, _ = plan_with_still_camera(0)
+    body = plan_with_still_camera(0).person.body
     for pose in pose_track(ACTIONS[action], motion, 20):
-        joints = place_joints(plan.person.body, pose, yaw=0.3)
+        joints = place_joints(body, pose, yaw=0.3)
         assert min(joints["left_ankle"][1], joints["right_ankle"][1]) == pytest.approx(0)
 
 
@@ -244,14 +243,8 @@ def test_poses_follow_from_seconds_not_from_frames(action: str, motion: Motion) 
 
 
 def numbers(pose: Pose) -> list[float]:
-    def flatten(value: object) -> Iterator[float]:
-        if isinstance(value, tuple):
-            for item in value:
-                yield from flatten(item)
-        else:
-            yield float(value)  # type: ignore[arg-type]
-
-    return list(flatten(tuple(vars(pose).values())))
+    bones = [pose.trunk, *pose.left_arm, *pose.right_arm, *pose.left_leg, *pose.right_leg]
+    return [pose.travel, *(angle for bone in bones for angle in bone)]
 
 
 def test_the_camera_moves_smoothly_by_less_than_a_pixel_or_so_a_frame() -> None:

@@ -24,6 +24,7 @@ class FrameTask:
 
     video: Path
     reader: str
+    num_frames: int
     target: Path
     params: FrameParams
 
@@ -38,12 +39,12 @@ def frames_file(folder: Path, key: str) -> Path:
     return folder / f"{key}{SUFFIX}"
 
 
-def sample_frames(video: Path, reader: str, params: FrameParams) -> Frames:
+def sample_frames(video: Path, reader: str, num_frames: int, params: FrameParams) -> Frames:
     """Return the frames of ``video`` as (S, F, H, W, 3) uint8 RGB, as they are before packing.
 
     Raises VideoError where they cannot be decoded.
     """
-    source = open_video(video, reader)
+    source = open_video(video, reader, num_frames)
     indices = sample_indices(
         source.timestamps_sec, params.num_segments, params.frames_per_segment, params.frame_interval_sec
     )
@@ -52,14 +53,14 @@ def sample_frames(video: Path, reader: str, params: FrameParams) -> Frames:
     return np.stack(scaled)[places.reshape(indices.shape)]
 
 
-def clip_frames(video: Path, reader: str, params: FrameParams) -> Frames:
+def clip_frames(video: Path, reader: str, num_frames: int, params: FrameParams) -> Frames:
     """Return the frames of ``video`` exactly as :func:`read_frames` gives them after extraction."""
-    return roundtrip(sample_frames(video, reader, params), params.jpeg_quality)
+    return roundtrip(sample_frames(video, reader, num_frames, params), params.jpeg_quality)
 
 
 def extract_frames(task: FrameTask) -> None:
     """Store the frames of one video."""
-    frames = sample_frames(task.video, task.reader, task.params)
+    frames = sample_frames(task.video, task.reader, task.num_frames, task.params)
     write_pack(task.target, frames, task.params.jpeg_quality)
 
 

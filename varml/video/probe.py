@@ -1,4 +1,4 @@
-"""What one file truly holds, from one sequential decode, and which reader gives its right frames."""
+"""What one file truly holds, by decoding it, and which reader gives its right frames."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 from varml.errors import VideoError
 from varml.video.gate import check_is_video_file
 from varml.video.reader import Frames, open_video
-from varml.video.readers.pyav import decode, demux_timestamps, upright_rgb
+from varml.video.readers.pyav import decode, timestamps_of, upright_rgb
 
 # Two decoders may convert colours with other rounding; frames of other content differ by more in the mean.
-MAX_MEAN_DIFFERENCE = 3.0
+MAX_MEAN_DIFFERENCE = 1.0
 NUM_SPOTS = 7
 
 
@@ -30,38 +30,20 @@ class VideoInfo:
 
 
 def probe_video(path: Path) -> VideoInfo:
-    """Decode ``path`` once and return what it holds.
+    """Decode ``path`` and return what it holds.
 
     Raises VideoError with the reason where it cannot be read. Call it in a process that may be killed.
     """
     check_is_video_file(path)
-    timestamps_sec = demux_timestamps(path)
-    spots = _spot_indices(len(timestamps_sec))
-    num_decoded, spot_frames = _decode_spots(path, spots)
-    if num_decoded < len(timestamps_sec):
-        spots = _spot_indices(num_decoded)
-        timestamps_sec = timestamps_sec[:num_decoded]
-        _, spot_frames = _decode_spots(path, spots)
-    height, width = spot_frames[0].shape[:2]
-    fps, duration_sec = _timing(timestamps_sec)
-    reader = "decord" if _decord_agrees(path, num_decoded, spots, spot_frames) else "pyav"
-    return VideoInfo(num_decoded, fps, duration_sec, width, height, reader)
-
-
-def _spot_indices(num_frames: int) -> list[int]:
-    return sorted({round(x) for x in np.linspace(0, num_frames - 1, NUM_SPOTS)})
-
-
-def _decode_spots(path: Path, spots: list[int]) -> tuple[int, list[Frames]]:
-    wanted = set(spots)
-    frames, num_decoded = [], 0
-    for frame in decode(path):
-        if num_decoded in wanted:
-            frames.append(upright_rgb(frame))
-        num_decoded += 1
-    if num_decoded == 0:
+    num_frames = sum(1 for _ in decode(path))
+    if num_frames == 0:
         raise VideoError("has no frame that can be decoded")
-    return num_decoded, frames
+    spots = sorted({round(place) for place in np.linspace(0, num_frames - 1, NUM_SPOTS)})
+    expected = [upright_rgb(frame) for index, frame in enumerate(decode(path)) if index in set(spots)]
+    height, width = expected[0].shape[:2]
+    fps, duration_sec = _timing(timestamps_of(path, num_frames))
+    reader = "decord" if _decord_agrees(path, num_frames, spots, expected) else "pyav"
+    return VideoInfo(num_frames, fps, duration_sec, width, height, reader)
 
 
 def _timing(timestamps_sec: np.ndarray) -> tuple[float, float]:
@@ -74,10 +56,7 @@ def _timing(timestamps_sec: np.ndarray) -> tuple[float, float]:
 
 def _decord_agrees(path: Path, num_frames: int, spots: list[int], expected: list[Frames]) -> bool:
     try:
-        reader = open_video(path, "decord")
-        if len(reader) != num_frames:  # type: ignore[arg-type]
-            return False
-        frames = reader.read(spots)
+        frames = open_video(path, "decord", num_frames).read(spots)
     except VideoError:
         return False
     right = np.stack(expected).astype(np.int16) if len({f.shape for f in expected}) == 1 else None

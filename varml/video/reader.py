@@ -28,9 +28,12 @@ class VideoReader(Protocol):
         ...
 
 
-readers: Registry[Callable[[Path], VideoReader]] = Registry("video reader", "varml.video.readers")
+readers: Registry[Callable[[Path, int], VideoReader]] = Registry("video reader", "varml.video.readers")
 
 
-def open_video(path: Path, reader: str) -> VideoReader:
-    """Open ``path`` with the reader of that name (``decord`` or ``pyav``)."""
-    return readers[reader](path)
+def open_video(path: Path, reader: str, num_frames: int) -> VideoReader:
+    """Open ``path`` with the reader of that name (``decord`` or ``pyav``).
+
+    ``num_frames`` is how many frames decode, as :func:`varml.video.probe.probe_video` counts them.
+    """
+    return readers[reader](path, num_frames)

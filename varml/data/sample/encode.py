@@ -11,13 +11,13 @@ import av.video
 from varml.data.sample.scene import Image
 
 ENCODER_OPTIONS = {
-    "crf": "20",
+    "crf": "18",
     "preset": "slow",
     # Several threads may share out the work differently each time.
     "threads": "1",
-    # The macroblock tree makes unequal bytes from equal frames of this size, even with one thread; and x264
-    # takes other decisions on another processor unless it is told not to.
-    "x264-params": "mbtree=0:cpu-independent=1",
+    # Without this, x264 takes each processor's fastest routines, some of which round differently from run to
+    # run: equal frames give unequal bytes.
+    "x264-params": "cpu-independent=1",
 }
 
 

@@ -29,7 +29,8 @@ def make_sample(
     Each video is H.264, yuv420p, 160 x 120 or 176 x 144 pixels, 15 or 25 frames a second, 1.4 to 2.6 s long.
     Persons are the groups. ``walk_left`` and ``walk_right`` differ by time order only, and so do ``sit_down``
     and ``stand_up``; a mirrored ``walk_left`` is a ``walk_right``. A video's bytes follow from the seed, its
-    action, its person and its number, whatever else is made.
+    action, its person and its number, whatever else is made; another processor or other libraries may round
+    a few pixels differently.
 
     Args:
         directory: a new or empty folder; it appears as a whole or not at all.

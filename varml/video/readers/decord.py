@@ -10,7 +10,7 @@ import numpy as np
 
 from varml.errors import VideoError
 from varml.video.reader import Frames, readers
-from varml.video.readers.pyav import demux_timestamps
+from varml.video.readers.pyav import timestamps_of
 
 decord.logging.set_level(decord.logging.FATAL)
 
@@ -19,15 +19,14 @@ decord.logging.set_level(decord.logging.FATAL)
 class DecordReader:
     """decord's VideoReader with one thread: with its default threads a damaged file gives varying frames."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, num_frames: int) -> None:
         try:
             self._reader = decord.VideoReader(str(path), num_threads=1)
         except (decord.DECORDError, RuntimeError) as error:
             raise VideoError(f"decord cannot open it: {_first_line(error)}") from error
-        self.timestamps_sec = demux_timestamps(path)
-
-    def __len__(self) -> int:
-        return len(self._reader)
+        if len(self._reader) != num_frames:
+            raise VideoError(f"decord counts {len(self._reader)} frames where {num_frames} decode")
+        self.timestamps_sec = timestamps_of(path, num_frames)
 
     def read(self, indices: Sequence[int]) -> Frames:
         """Return the frames at ``indices`` (see :class:`varml.video.reader.VideoReader`)."""

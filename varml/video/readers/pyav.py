@@ -22,9 +22,9 @@ _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(DEMUXERS)
 class PyavReader:
     """Sequential decode of the default video stream."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, num_frames: int) -> None:
         self._path = path
-        self.timestamps_sec = demux_timestamps(path)
+        self.timestamps_sec = timestamps_of(path, num_frames)
 
     def read(self, indices: Sequence[int]) -> Frames:
         """Return the frames at ``indices`` (see :class:`varml.video.reader.VideoReader`)."""
@@ -47,18 +47,25 @@ def decode(path: Path) -> Iterator[Any]:
         yield from container.decode(stream)
 
 
-def demux_timestamps(path: Path) -> Times:
-    """Return the presentation time of each frame in seconds from the first, without decoding one."""
+def timestamps_of(path: Path, num_frames: int) -> Times:
+    """Return the presentation times of the ``num_frames`` frames that decode, in seconds from the first.
+
+    The container's packets tell them without decoding, unless it has packets that give no frame (AVI with
+    B-frames has): then the frames are decoded for their times.
+    """
     with _video(path) as (container, stream):
-        ticks = [packet.pts for packet in container.demux(stream) if packet.size and not packet.is_corrupt]
-        return timestamps_from(ticks, stream)
+        ticks = [packet.pts for packet in container.demux(stream) if packet.size]
+        if len(ticks) == num_frames:
+            return _ascending_seconds(ticks, stream)
+    with _video(path) as (container, stream):
+        return _ascending_seconds([frame.pts for frame in container.decode(stream)], stream)
 
 
-def timestamps_from(ticks: Sequence[int | None], stream: Any) -> Times:
-    """Return ascending seconds for ticks of ``stream``; frames without a time are spaced by the frame rate."""
+def _ascending_seconds(ticks: Sequence[int | None], stream: Any) -> Times:
+    # Frames without a time of their own are spaced by the frame rate.
     rate = float(stream.average_rate or stream.guessed_rate or stream.base_rate or 25)
     if not ticks:
-        raise VideoError("has a video stream without frames")
+        raise VideoError("has no frame that can be decoded")
     known = [tick for tick in ticks if tick is not None]
     if len(known) < len(ticks) or len(set(known)) < len(known):
         return np.arange(len(ticks), dtype=np.float64) / rate

@@ -1,0 +1,77 @@
+"""Cached features of many videos as arrays, in the order of the manifest's rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from varml.errors import StoreError
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """Features and labels of N videos.
+
+    ``features`` maps a stream to (N, T, G, D) float16; ``labels`` is (N,) int64, places in ``classes``.
+    """
+
+    video_ids: list[str]
+    features: dict[str, npt.NDArray[np.float16]]
+    labels: npt.NDArray[np.int64]
+    groups: list[str]
+    classes: list[str]
+
+    def __len__(self) -> int:
+        return len(self.video_ids)
+
+    @property
+    def dim(self) -> int:
+        """Width D of the features."""
+        return int(self.features["rgb"].shape[-1])
+
+    @property
+    def num_steps(self) -> dict[str, int]:
+        """Number of steps T of each stream."""
+        return {stream: int(array.shape[1]) for stream, array in self.features.items()}
+
+    def subset(self, positions: Sequence[int] | npt.NDArray[Any]) -> FeatureSet:
+        """Return the videos at ``positions``."""
+        chosen = np.asarray(positions)
+        return FeatureSet(
+            [self.video_ids[i] for i in chosen],
+            {stream: array[chosen] for stream, array in self.features.items()},
+            self.labels[chosen],
+            [self.groups[i] for i in chosen],
+            self.classes,
+        )
+
+    def means(self) -> npt.NDArray[np.float32]:
+        """Return each video's features averaged over time and grid, both streams side by side, (N, 2D)."""
+        return np.concatenate([self.features[s].mean((1, 2), dtype=np.float32) for s in ("rgb", "flow")], axis=1)
+
+
+def load_feature_set(rows: pd.DataFrame, files: Sequence[Path], classes: list[str]) -> FeatureSet:
+    """Return the features stored in ``files``, one for each of the manifest's ``rows``.
+
+    Raises StoreError where a file is missing or damaged.
+    """
+    loaded = [_load(file) for file in files]
+    features = {stream: np.stack([tensors[stream] for tensors in loaded]) for stream in ("rgb", "flow")}
+    index = {name: place for place, name in enumerate(classes)}
+    labels = np.asarray([index[label] for label in rows["label"]], dtype=np.int64)
+    return FeatureSet(rows["video_id"].tolist(), features, labels, rows["group"].tolist(), classes)
+
+
+def _load(path: Path) -> dict[str, npt.NDArray[np.float16]]:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise StoreError(f"{path} is no readable features file ({error}); remove it and run `dvc repro`") from error

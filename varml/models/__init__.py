@@ -1,0 +1,1 @@
+"""Backbones and their weights, features, attention, fusion, the recogniser and its files."""

@@ -1,0 +1,69 @@
+"""Any timm model as a backbone: images in, a map of features out, width and layout probed and not assumed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from varml.models.torchvision_shim import import_torchvision
+from varml.models.weights import load_weights
+
+
+class Backbone(nn.Module):
+    """A timm network without its classifier.
+
+    ``mean`` and ``std`` are what its weights were trained with; ``dim`` is the width D of its feature map.
+    """
+
+    def __init__(self, network: nn.Module, mean: tuple[float, ...], std: tuple[float, ...], size_px: int) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        with torch.inference_mode():
+            self.dim = self.eval().forward(torch.zeros(1, 3, size_px, size_px)).shape[1]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the feature map (B, D, h, w) of ``images``, (B, 3, H, W) float from 0 to 1."""
+        features = self.network.forward_features((images - self.mean) / self.std)  # type: ignore[operator]
+        if features.ndim == 3:
+            features = features[:, getattr(self.network, "num_prefix_tokens", 0) :]  # (B, L, D)
+            side = round(features.shape[1] ** 0.5)
+            return features.transpose(1, 2).unflatten(2, (side, -1))  # type: ignore[no-any-return]
+        if getattr(self.network, "output_fmt", "NCHW") == "NHWC":
+            return features.permute(0, 3, 1, 2)  # type: ignore[no-any-return]
+        return features  # type: ignore[no-any-return]
+
+
+def build_backbone(name: str, size_px: int, weights: Mapping[str, str] | None) -> Backbone:
+    """Return the timm model ``name`` for square images of ``size_px``, in eval mode.
+
+    ``weights`` maps backbones to files (see :func:`varml.models.weights.load_weights`); None builds the network
+    alone, for weights that the caller loads itself. Raises WeightsError where the weights cannot be had.
+    """
+    timm = _timm()
+    sized = {"img_size": size_px} if timm.models.get_pretrained_cfg_value(name, "fixed_input_size") else {}
+    network = timm.create_model(name, pretrained=False, **sized)
+    if weights is not None:
+        load_weights(name, network, weights)
+    config = timm.data.resolve_model_data_config(network)
+    network.reset_classifier(0)
+    return Backbone(network, config["mean"], config["std"], size_px).eval()
+
+
+def backbone_names() -> list[str]:
+    """Return every name that timm builds, with and without the tags of pretrained weights."""
+    timm = _timm()
+    return sorted({*timm.list_models(), *timm.list_pretrained()})
+
+
+def _timm() -> Any:
+    import_torchvision()
+    import timm
+    import timm.data
+    import timm.models
+
+    return timm

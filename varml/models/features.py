@@ -1,0 +1,87 @@
+"""Frozen features of both streams: what the search trains on, and what prediction computes from raw video.
+
+RGB takes the middle frame of each segment, flow every step. Flow is shown to the backbone as an image: u, v and
+magnitude on the stored square-root curve. Features are averaged onto a g x g grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from safetensors.numpy import save
+from torch import Tensor
+
+from varml.atomic import write_bytes
+from varml.config.params import Features as FeatureParams
+from varml.flow.store import PackedFlow, read_packed_flow, unit_curve
+from varml.models.backbones import Backbone, build_backbone
+from varml.video.frames import read_frames
+from varml.video.reader import Frames
+
+StreamFeatures = dict[str, npt.NDArray[np.float16]]  # stream to (T, G, D), G = grid_size squared
+
+
+@dataclass(frozen=True)
+class FeatureTask:
+    """One video and one backbone; travels to a worker process."""
+
+    frames: Path
+    flow: Path
+    target: Path
+    backbone: str
+    params: FeatureParams
+
+
+def extract_features(task: FeatureTask) -> None:
+    """Store the features of both streams of one video."""
+    backbone = _loaded_backbone(task.backbone, task.params.model_dump_json())
+    features = compute_features(backbone, read_frames(task.frames), read_packed_flow(task.flow), task.params)
+    write_bytes(task.target, save(features))
+
+
+def compute_features(
+    backbone: Backbone, frames: Frames, packed_flow: PackedFlow, params: FeatureParams
+) -> StreamFeatures:
+    """Return ``rgb`` (S, G, D) and ``flow`` (S*(F-1), G, D), float16.
+
+    ``frames`` is (S, F, H, W, 3) uint8 and ``packed_flow`` (S, F-1, 2H, W, 1) uint8, both as stored. One video is
+    one batch, so that a video's features do not depend on which others are computed with it.
+    """
+    images = {"rgb": rgb_images(frames), "flow": flow_images(packed_flow)}
+    with torch.inference_mode():
+        return {stream: _grid(backbone, image, params) for stream, image in images.items()}
+
+
+def rgb_images(frames: Frames) -> Tensor:
+    """Return the middle frame of each segment as (S, 3, H, W) float from 0 to 1."""
+    middle = (frames.shape[1] - 1) // 2
+    return torch.from_numpy(np.ascontiguousarray(frames[:, middle])).permute(0, 3, 1, 2).float() / 255
+
+
+def flow_images(packed_flow: PackedFlow) -> Tensor:
+    """Return each step's flow as (S*(F-1), 3, H, W) float from 0 to 1: u and v with rest at 0.5, and magnitude."""
+    curve = torch.from_numpy(unit_curve(packed_flow)).flatten(0, 1).permute(0, 3, 1, 2)  # (T, 2, H, W)
+    magnitude = curve.norm(dim=1, keepdim=True) / 2**0.5
+    return torch.cat([curve / 2 + 0.5, magnitude], dim=1)  # (T, 3, H, W)
+
+
+def _grid(backbone: Backbone, images: Tensor, params: FeatureParams) -> npt.NDArray[np.float16]:
+    size = (params.image_size_px, params.image_size_px)
+    scaled = F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
+    cells = F.adaptive_avg_pool2d(backbone(scaled), params.grid_size)  # (T, D, g, g)
+    return cells.flatten(2).transpose(1, 2).half().contiguous().numpy()  # (T, G, D)
+
+
+@lru_cache(maxsize=1)
+def _loaded_backbone(name: str, params: str) -> Backbone:
+    # A worker computes many videos of one backbone; params travel as text because a dictionary has no hash.
+    parsed = FeatureParams.model_validate_json(params)
+    weights: Mapping[str, str] = parsed.weights
+    return build_backbone(name, parsed.image_size_px, weights)

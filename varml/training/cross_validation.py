@@ -1,0 +1,38 @@
+"""Out-of-fold predictions: each video is predicted by a recogniser that has seen neither it nor its group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from varml.config.params import Model, Train
+from varml.data.dataset import FeatureSet
+from varml.data.splits import Positions
+from varml.training.loop import EpochMetrics, Probabilities, fit, predict
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """What one fold gave: the validation positions, their probabilities, and the metrics of each epoch."""
+
+    index: int
+    positions: Positions
+    probabilities: Probabilities
+    epochs: list[EpochMetrics]
+
+
+def cross_validate(
+    data: FeatureSet, folds: list[Positions], model: Model, train: Train, seed: int
+) -> Iterator[FoldResult]:
+    """Yield the result of each fold; the caller may stop in between. Fold i is trained from ``seed`` + i."""
+    for index, positions in enumerate(folds):
+        training = data.subset(np.setdiff1d(np.arange(len(data)), positions))
+        validation, epochs = data.subset(positions), []
+
+        def keep(_: int, metrics: EpochMetrics, kept: list[EpochMetrics] = epochs) -> None:
+            kept.append(metrics)
+
+        recognizer = fit(training, model, train, seed=seed + index, validation=validation, on_epoch=keep)
+        yield FoldResult(index, positions, predict(recognizer, validation), epochs)

@@ -1,0 +1,133 @@
+"""One training: AdamW with a one-cycle cosine schedule over features that are in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from varml.config.params import Model, Train
+from varml.data.dataset import FeatureSet
+from varml.errors import SearchError
+from varml.metrics.classification import accuracy
+from varml.models.recognizer import Recognizer
+
+EpochMetrics = dict[str, float]
+OnEpoch = Callable[[int, EpochMetrics], None]
+Probabilities = npt.NDArray[np.float32]  # (N, K), rows sum to 1
+
+WARM_UP_FRACTION = 0.1
+MAX_GRADIENT_NORM = 1.0
+PREDICTION_BATCH = 256
+
+
+def fit(
+    training: FeatureSet,
+    model: Model,
+    train: Train,
+    *,
+    seed: int,
+    validation: FeatureSet | None = None,
+    on_epoch: OnEpoch = lambda epoch, metrics: None,
+) -> Recognizer:
+    """Return a recogniser trained on ``training``.
+
+    ``on_epoch`` is called after each epoch with ``train_loss`` and, where ``validation`` is given, ``val_loss`` and
+    ``val_top1``. Equal arguments give equal weights. Raises SearchError where the loss becomes NaN or infinite.
+    """
+    with reproducible(seed):
+        recognizer = Recognizer(model, dim=training.dim, num_steps=training.num_steps, num_classes=len(training.classes))
+        features, labels = tensors(training, recognizer.streams), torch.from_numpy(training.labels)
+        recognizer.fit_standardisation(features)
+        optimizer = torch.optim.AdamW(recognizer.parameters(), lr=train.lr, weight_decay=train.weight_decay)
+        scheduler = _schedule(optimizer, train, len(training))
+        for epoch in range(train.num_epochs):
+            loss = _train_epoch(recognizer, features, labels, train, optimizer, scheduler)
+            if not np.isfinite(loss):
+                raise SearchError(f"the loss is {loss} in epoch {epoch} at lr {train.lr:g}; lower train.lr")
+            on_epoch(epoch, {"train_loss": loss, **_validate(recognizer, validation)})
+    return recognizer.eval()
+
+
+def predict(recognizer: Recognizer, features: FeatureSet) -> Probabilities:
+    """Return the class probabilities of each video, (N, K) float32."""
+    recognizer.eval()
+    inputs = tensors(features, recognizer.streams)
+    with torch.inference_mode():
+        parts = [
+            recognizer(_batch(inputs, chosen)).softmax(-1)
+            for chosen in torch.arange(len(features)).split(PREDICTION_BATCH)
+        ]
+    return torch.cat(parts).numpy()
+
+
+def tensors(features: FeatureSet, streams: tuple[str, ...]) -> dict[str, Tensor]:
+    """Return the features of ``streams`` as tensors (N, T, G, D) float16 that share memory with the arrays."""
+    return {stream: torch.from_numpy(features.features[stream]) for stream in streams}
+
+
+@contextmanager
+def reproducible(seed: int) -> Iterator[None]:
+    """Run the block from ``seed``, with deterministic kernels and one thread; leave the generator as it was.
+
+    Sums over several threads depend on how many there are, and results must not depend on the machine's cores.
+    """
+    num_threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        torch.set_num_threads(1)
+        torch.use_deterministic_algorithms(True)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(num_threads)
+            torch.use_deterministic_algorithms(deterministic)
+
+
+def _schedule(
+    optimizer: torch.optim.Optimizer, train: Train, num_videos: int
+) -> torch.optim.lr_scheduler.LRScheduler:
+    num_steps = train.num_epochs * -(-num_videos // train.batch_size)
+    return torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=train.lr, total_steps=num_steps + 1, pct_start=WARM_UP_FRACTION, cycle_momentum=False
+    )
+
+
+def _train_epoch(
+    recognizer: Recognizer,
+    features: Mapping[str, Tensor],
+    labels: Tensor,
+    train: Train,
+    optimizer: torch.optim.Optimizer,
+    scheduler: torch.optim.lr_scheduler.LRScheduler,
+) -> float:
+    recognizer.train()
+    total = 0.0
+    for chosen in torch.randperm(len(labels)).split(train.batch_size):
+        logits = recognizer(_batch(features, chosen))
+        loss = F.cross_entropy(logits, labels[chosen], label_smoothing=train.label_smoothing)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(recognizer.parameters(), MAX_GRADIENT_NORM)
+        optimizer.step()
+        scheduler.step()
+        total += loss.item() * len(chosen)
+    return total / len(labels)
+
+
+def _validate(recognizer: Recognizer, validation: FeatureSet | None) -> EpochMetrics:
+    if validation is None:
+        return {}
+    probabilities = predict(recognizer, validation)
+    true = probabilities[np.arange(len(validation)), validation.labels]
+    top1 = accuracy(validation.labels, probabilities)
+    return {"val_loss": float(-np.log(np.maximum(true, 1e-9)).mean()), "val_top1": top1}
+
+
+def _batch(features: Mapping[str, Tensor], chosen: Tensor) -> dict[str, Tensor]:
+    return {stream: values[chosen].float() for stream, values in features.items()}
