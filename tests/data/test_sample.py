@@ -87,9 +87,7 @@ def test_videos_have_a_known_format_and_both_sizes_and_rates_occur(sample: list[
         assert stream.frames == len(frames)
         assert stream.average_rate is not None
         period_sec = 1 / Fraction(stream.average_rate)
-        assert [frame.pts * frame.time_base for frame in frames] == [
-            n * period_sec for n in range(len(frames))
-        ]
+        assert [frame.pts * frame.time_base for frame in frames] == [n * period_sec for n in range(len(frames))]
         assert SHORTEST_SEC - period_sec <= len(frames) * period_sec <= LONGEST_SEC + period_sec
         rates.add(int(stream.average_rate))
         sizes.add((frames[0].width, frames[0].height))
@@ -106,9 +104,7 @@ def test_equal_seeds_give_equal_bytes_whatever_else_is_made(sample: list[Path], 
     # x264 encodes person02_1 in several ways when it may take any routine of the processor.
     alone = make_sample(tmp_path / "alone", actions=["stand_up"], num_persons=2, clips_per_person=1)
     made = contents(sample)
-    assert contents(alone) == {
-        name: made[name] for name in ("stand_up/person01_1.mp4", "stand_up/person02_1.mp4")
-    }
+    assert contents(alone) == {name: made[name] for name in ("stand_up/person01_1.mp4", "stand_up/person02_1.mp4")}
 
 
 def test_another_seed_another_person_and_another_performance_give_other_bytes(
@@ -124,9 +120,7 @@ def test_another_seed_another_person_and_another_performance_give_other_bytes(
 
 def test_refuses_a_folder_that_holds_something(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(
-        DataError, match=r"is not empty.*only into a new or empty folder.*Name another folder"
-    ):
+    with pytest.raises(DataError, match=r"is not empty.*only into a new or empty folder.*Name another folder"):
         make_sample(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 

@@ -7,50 +7,71 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from varml.config.load import read_tree, space_of, validate
 from varml.config.params import Params
-from varml.config.space import PREFIX, parse_space
+from varml.config.space import PREFIX
 from varml.config.tree import get_path
-from varml.errors import Fault
-from varml.paths import OUT_FOLDERS, project_root
-from varml.registry import nearest_name
+from varml.errors import ConfigError, Fault
+from varml.ground.paths import OUT_FOLDERS, project_root
+from varml.ground.registry import nearest_name
 
 
-def check_names(params: Params, valid: Mapping[str, list[str]]) -> list[Fault]:
-    """Return a fault for each value at a path of ``valid``, set or searched, that is not among its names."""
-    tree = params.model_dump(by_alias=True)
-    named = [(path, get_path(tree, path), path) for path in valid]
-    for path, dimension in parse_space(params.search.space)[0].items():
-        named += [(f"{PREFIX}.{path}", value, path) for value in dimension.samples() if path in valid]
-    return [_name_fault(at, value, valid[path]) for at, value, path in named if value not in valid[path]]
+def check_params(path: Path, valid: Mapping[str, list[str]]) -> Params:
+    """Return the params of ``path`` after every check that needs no video.
+
+    ``valid`` maps params paths to the names that are allowed there. Raises ConfigError with all faults together:
+    types, ranges, space, names and data source.
+    """
+    tree = read_tree(path)
+    params, faults = validate(tree)
+    faults += _name_faults(tree, valid)
+    faults += source_faults(tree)
+    if params is None or faults:
+        raise ConfigError(faults, path.name)
+    return params
 
 
-def check_source(params: Params) -> list[Fault]:
-    """Return the faults of ``data.source`` and ``data.annotations``."""
-    if params.data.source is None:
-        return [Fault("data.source", None, "must name a folder of labelled videos, such as 'sample'")]
-    source = source_folder(params)
+def source_faults(tree: dict[str, Any]) -> list[Fault]:
+    """Return the faults of ``data.source`` and ``data.annotations`` in params as nested dictionaries."""
+    name, annotations = get_path(tree, "data.source"), get_path(tree, "data.annotations")
+    if not isinstance(name, str):
+        return [Fault("data.source", name, "must name a folder of labelled videos, such as 'sample'")]
+    source = source_folder(name)
     if not source.is_dir():
         rule = "must be a folder; this is a file" if source.exists() else "must be a folder that exists"
-        return [Fault("data.source", params.data.source, rule)]
-    inside = [out for out in OUT_FOLDERS if source.is_relative_to((project_root() / out).resolve())]
-    if inside or source == project_root():
+        return [Fault("data.source", name, rule)]
+    root = project_root()
+    if source == root or any(source.is_relative_to((root / out).resolve()) for out in OUT_FOLDERS):
         rule = f"must not be the project itself or lie inside a folder that stages write ({_listed(OUT_FOLDERS)})"
-        return [Fault("data.source", params.data.source, rule)]
-    return _annotation_faults(params, source)
+        return [Fault("data.source", name, rule)]
+    return _annotation_faults(name, source, annotations)
 
 
-def source_folder(params: Params) -> Path:
+def source_folder(name: str) -> Path:
     """Return ``data.source`` as an absolute path; a relative one starts at the project root."""
-    return (project_root() / str(params.data.source)).resolve()
+    return (project_root() / name).resolve()
 
 
-def _annotation_faults(params: Params, source: Path) -> list[Fault]:
-    name = params.data.annotations
-    if name is None or (source / name).is_file():
+def _name_faults(tree: dict[str, Any], valid: Mapping[str, list[str]]) -> list[Fault]:
+    named = [(path, get_path(tree, path), path) for path in valid]
+    for path in valid:
+        node = get_path(space_of(tree), path)
+        choices = node.get("choices") if isinstance(node, dict) else None
+        named += [(f"{PREFIX}.{path}", value, path) for value in choices or []]
+    return [
+        _name_fault(at, value, valid[path])
+        for at, value, path in named
+        if value is not None and value not in valid[path]
+    ]
+
+
+def _annotation_faults(source_name: str, source: Path, name: object) -> list[Fault]:
+    if name is None or (source / str(name)).is_file():
         return []
     csvs = sorted(path.name for path in source.glob("*.csv"))
-    rule = f"must be a CSV in {params.data.source}, or null for one folder per class"
+    rule = f"must be a CSV in {source_name}, or null for one folder per class"
     return [Fault("data.annotations", name, rule, nearest_name(name, csvs) or (csvs[0] if csvs else None))]
 
 

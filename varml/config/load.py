@@ -13,7 +13,7 @@ from varml.config.faults import faults_of
 from varml.config.params import Params
 from varml.config.space import parse_space, space_faults
 from varml.errors import ConfigError, Fault
-from varml.paths import PARAMS
+from varml.ground.paths import PARAMS
 
 
 def load_params(path: Path = PARAMS) -> Params:
@@ -21,23 +21,43 @@ def load_params(path: Path = PARAMS) -> Params:
 
     Raises ConfigError with every fault of types, ranges and space together.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError([Fault(str(path), None, f"cannot be read: {error.strerror}")]) from error
-    return parse_params(text, source=path.name)
+    return _valid(read_tree(path), path.name)
 
 
 def parse_params(text: str, source: str = "params.yaml") -> Params:
     """Return the params written in ``text`` (YAML); raises ConfigError as :func:`load_params` does."""
-    tree = _parse_yaml(text, source)
-    dimensions, faults = parse_space(_space_of(tree))
+    return _valid(_parse_yaml(text, source), source)
+
+
+def read_tree(path: Path) -> dict[str, Any]:
+    """Return params.yaml as nested dictionaries, unchecked; raises ConfigError where it is no YAML mapping."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError([Fault(str(path), None, f"cannot be read: {error.strerror}")]) from error
+    return _parse_yaml(text, path.name)
+
+
+def validate(tree: dict[str, Any]) -> tuple[Params | None, list[Fault]]:
+    """Return the typed params, or None where types do not allow them, and every fault."""
+    dimensions, faults = parse_space(space_of(tree))
     try:
         params = Params.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError(faults_of(error, Params) + faults, source) from error
-    faults += space_faults(params, dimensions)
-    if faults:
+        return None, faults_of(error, Params) + faults
+    return params, faults + space_faults(params, dimensions)
+
+
+def space_of(tree: dict[str, Any]) -> dict[str, Any]:
+    """Return ``search.space`` of unchecked params, empty where it is no mapping."""
+    search = tree.get("search")
+    space = search.get("space") if isinstance(search, dict) else None
+    return space if isinstance(space, dict) else {}
+
+
+def _valid(tree: dict[str, Any], source: str) -> Params:
+    params, faults = validate(tree)
+    if params is None or faults:
         raise ConfigError(faults, source)
     return params
 
@@ -50,9 +70,3 @@ def _parse_yaml(text: str, source: str) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise ConfigError([Fault(source, tree, "must be sections of values")], source)
     return tree
-
-
-def _space_of(tree: dict[str, Any]) -> dict[str, Any]:
-    search = tree.get("search")
-    space = search.get("space") if isinstance(search, dict) else None
-    return space if isinstance(space, dict) else {}

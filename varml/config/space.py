@@ -15,7 +15,7 @@ from varml.config.faults import faults_of
 from varml.config.params import Params
 from varml.config.tree import get_path, is_searchable, searchable_paths, set_path
 from varml.errors import Fault
-from varml.registry import nearest_name
+from varml.ground.registry import nearest_name
 
 PREFIX = "search.space"
 
@@ -102,6 +102,12 @@ def apply_values(params: Params, values: dict[str, Any]) -> Params:
     for path, value in values.items():
         set_path(tree, path, value)
     return Params.model_validate(tree)
+
+
+def searched_values(params: Params) -> dict[str, Any]:
+    """Return every value that a search may vary, by params path."""
+    tree = params.model_dump(by_alias=True)
+    return {path: get_path(tree, path) for path in searchable_paths()}
 
 
 def backbones_of(params: Params) -> list[str]:

@@ -16,10 +16,10 @@ from varml.data.labels import check_class_sizes
 from varml.data.manifest import COLUMNS, video_id_of
 from varml.data.scan import ScannedFile
 from varml.data.splits import make_splits
-from varml.engine import map_isolated, resolve_num_workers
 from varml.errors import DataError
-from varml.memory import Memory
-from varml.progress import progress
+from varml.ground.engine import map_isolated, resolve_num_workers
+from varml.ground.memory import Memory
+from varml.ground.progress import progress
 from varml.video.probe import VideoInfo, probe_video
 
 # Raise it when probing the same file may say something else.
@@ -56,7 +56,13 @@ def ingest(files: list[ScannedFile], source: Path, params: Params, memory: Memor
         seed=params.seed,
     )
     rows = [
-        {**asdict(file), **asdict(infos[file.path]), "video_id": video_id_of(file.path), "group": group, "split": split}
+        {
+            **asdict(file),
+            **asdict(infos[file.path]),
+            "video_id": video_id_of(file.path),
+            "group": group,
+            "split": split,
+        }
         for file, group, split in zip(readable, groups, splits.names.tolist(), strict=True)
     ]
     manifest = pd.DataFrame(rows)[COLUMNS]
@@ -119,7 +125,9 @@ def _data_card(manifest: pd.DataFrame, quarantine: pd.DataFrame, warnings: list[
         "num_groups": int(manifest["group"].nunique()),
         "videos_by_class_and_split": {str(k): {str(s): int(n) for s, n in row.items()} for k, row in counts.iterrows()},
         "videos_by_reader": {str(k): int(n) for k, n in sorted(Counter(manifest["reader"]).items())},
-        "duration_sec": {q: float(manifest["duration_sec"].quantile(p)) for q, p in (("min", 0), ("median", 0.5), ("max", 1))},
+        "duration_sec": {
+            q: float(manifest["duration_sec"].quantile(p)) for q, p in (("min", 0), ("median", 0.5), ("max", 1))
+        },
         "num_quarantined": len(quarantine),
         "quarantined_by_reason": {str(k): int(n) for k, n in sorted(Counter(quarantine["reason"]).items())},
         "warnings": warnings,

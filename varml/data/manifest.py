@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from varml.atomic import write_text
 from varml.errors import DataError
+from varml.ground.atomic import write_text
 
 COLUMNS = [
     "video_id", "path", "label", "group", "split", "num_frames", "fps", "duration_sec", "width", "height",

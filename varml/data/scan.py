@@ -8,11 +8,11 @@ import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from varml.atomic import write_text
-from varml.content_key import file_digest
 from varml.data.labels import LabelledFile, check_class_sizes, read_labels
 from varml.errors import DataError
-from varml.memory import Memory
+from varml.ground.atomic import write_text
+from varml.ground.content_key import file_digest
+from varml.ground.memory import Memory
 
 COLUMNS = ("path", "label", "group", "split", "size", "digest")
 

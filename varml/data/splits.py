@@ -56,9 +56,7 @@ def make_splits(
     return splits
 
 
-def make_folds(
-    labels: Sequence[str], groups: Sequence[str], num_folds: int, seed: int
-) -> tuple[list[Positions], bool]:
+def make_folds(labels: Sequence[str], groups: Sequence[str], num_folds: int, seed: int) -> tuple[list[Positions], bool]:
     """Return the validation positions of each fold, and whether the folds keep groups together.
 
     There are at most as many folds as groups; with one group the folds are stratified by class alone.
@@ -91,9 +89,7 @@ def _folds(labels: Names, groups: Names | None, num_folds: int, seed: int) -> li
 def _distance(labels: Names, fold: Positions, fraction: float) -> float:
     total, held = Counter(labels.tolist()), Counter(labels[fold].tolist())
     # A class that is missing on either side weighs more than any difference in size.
-    return sum(
-        abs(held[k] / total[k] - fraction) + 10 * (held[k] in (0, total[k])) for k in total
-    )
+    return sum(abs(held[k] / total[k] - fraction) + 10 * (held[k] in (0, total[k])) for k in total)
 
 
 def _take_val(splits: Splits, labels: Names, groups: Names, fraction: float, seed: int) -> None:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from varml.registry import Registry
+from varml.ground.registry import Registry
 
 Gray = npt.NDArray[np.uint8]  # (H, W)
 Flow = npt.NDArray[np.float32]  # (..., H, W, 2), px, x then y
@@ -33,7 +33,5 @@ def estimate_flow(frames: RgbFrames, name: str) -> Flow:
     """Return the flow inside each segment: (S, F, H, W, 3) uint8 RGB gives (S, F-1, H, W, 2) float32 px."""
     estimator = estimators[name]()
     gray = [[cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in segment] for segment in frames]
-    flow = [
-        [estimator.estimate(a, b) for a, b in zip(segment, segment[1:], strict=False)] for segment in gray
-    ]
+    flow = [[estimator.estimate(a, b) for a, b in zip(segment, segment[1:], strict=False)] for segment in gray]
     return np.asarray(flow, dtype=np.float32)

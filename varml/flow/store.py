@@ -12,11 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from varml.config.params import Flow as FlowParams
-from varml.content_key import content_key
+from varml.config.params import Frames as FrameParams
 from varml.flow.estimator import Flow, RgbFrames, estimate_flow
-from varml.video.frames import read_frames
+from varml.ground.content_key import content_key
+from varml.ground.paths import FLOW
+from varml.video.frames import frames_keys, read_frames
 from varml.video.pack import SUFFIX, Pack, roundtrip, write_pack
 
 VERSION = 1
@@ -39,9 +42,14 @@ def flow_key(frames_key: str, params: FlowParams) -> str:
     return content_key(frames=frames_key, flow=params.model_dump(), version=VERSION)
 
 
-def flow_file(folder: Path, key: str) -> Path:
-    """Return where the flow named ``key`` lies under ``folder``."""
-    return folder / f"{key}{SUFFIX}"
+def flow_keys(manifest: pd.DataFrame, frames: FrameParams, params: FlowParams) -> list[str]:
+    """Return the name of the stored flow of each row."""
+    return [flow_key(key, params) for key in frames_keys(manifest, frames)]
+
+
+def flow_files(manifest: pd.DataFrame, frames: FrameParams, params: FlowParams, root: Path = Path()) -> list[Path]:
+    """Return the file of stored flow of each row, in the project at ``root``."""
+    return [root / FLOW / f"{key}{SUFFIX}" for key in flow_keys(manifest, frames, params)]
 
 
 def extract_flow(task: FlowTask) -> None:

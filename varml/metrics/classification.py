@@ -40,7 +40,10 @@ METRICS: dict[str, Callable[[Labels, Scores], float]] = {
 
 def cross_entropy(labels: Labels, probabilities: Scores) -> float:
     """Return the mean negative log-probability of the true class, in nats."""
-    return float(log_loss(labels, probabilities.astype(np.float64), labels=np.arange(probabilities.shape[1])))
+    exact = probabilities.astype(np.float64)
+    # float32 rows sum to 1 up to rounding, which scikit-learn warns of.
+    exact /= exact.sum(axis=1, keepdims=True)
+    return float(log_loss(labels, exact, labels=np.arange(exact.shape[1])))
 
 
 def classification_metrics(labels: Labels, probabilities: Scores) -> dict[str, float]:

@@ -18,9 +18,9 @@ import torch.nn.functional as F
 from safetensors.numpy import save
 from torch import Tensor
 
-from varml.atomic import write_bytes
 from varml.config.params import Features as FeatureParams
 from varml.flow.store import PackedFlow, read_packed_flow, unit_curve
+from varml.ground.atomic import write_bytes
 from varml.models.backbones import Backbone, build_backbone
 from varml.video.frames import read_frames
 from varml.video.reader import Frames

@@ -12,9 +12,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from varml.content_key import file_digest
 from varml.errors import WeightsError
-from varml.paths import project_root
+from varml.ground.content_key import file_digest
+from varml.ground.paths import project_root
 
 State = dict[str, Any]  # parameter name to torch.Tensor
 
@@ -34,6 +34,19 @@ def weights_identity(backbone: str, files: Mapping[str, str]) -> str:
         module = PACKAGES[backbone][0]
         return f"{module}=={version(module.replace('_', '-'))}"
     return f"timm=={version('timm')} hub"
+
+
+def check_weights(backbone: str, files: Mapping[str, str]) -> None:
+    """Raise WeightsError where the weights of ``backbone`` cannot be had; what only the hub has is fetched now."""
+    if backbone in files:
+        _named_file(backbone, files)
+    elif not _is_packaged(backbone):
+        from varml.models.torchvision_shim import import_torchvision
+
+        import_torchvision()
+        import timm
+
+        _load_from_hub(backbone, timm.create_model(backbone, pretrained=False))
 
 
 def load_weights(backbone: str, model: Any, files: Mapping[str, str]) -> str:
@@ -60,7 +73,9 @@ def match_by_order(source: State, target: State) -> State:
     Raises WeightsError at the first pair that does not.
     """
     if len(source) != len(target):
-        raise WeightsError(f"the weights have {len(source)} tensors and the backbone {len(target)}; use its own weights")
+        raise WeightsError(
+            f"the weights have {len(source)} tensors and the backbone {len(target)}; use its own weights"
+        )
     matched: State = {}
     for (name, tensor), (wanted, like) in zip(source.items(), target.items(), strict=True):
         if tensor.shape != like.shape or name.rsplit(".", 1)[-1] != wanted.rsplit(".", 1)[-1]:

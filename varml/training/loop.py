@@ -41,10 +41,12 @@ def fit(
     ``val_top1``. Equal arguments give equal weights. Raises SearchError where the loss becomes NaN or infinite.
     """
     with reproducible(seed):
-        recognizer = Recognizer(model, dim=training.dim, num_steps=training.num_steps, num_classes=len(training.classes))
+        recognizer = Recognizer(
+            model, dim=training.dim, num_steps=training.num_steps, num_classes=len(training.classes)
+        )
         features, labels = tensors(training, recognizer.streams), torch.from_numpy(training.labels)
         recognizer.fit_standardisation(features)
-        optimizer = torch.optim.AdamW(recognizer.parameters(), lr=train.lr, weight_decay=train.weight_decay)
+        optimizer = torch.optim.AdamW(recognizer.parameters(), lr=train.lr, weight_decay=train.weight_decay, fused=True)
         scheduler = _schedule(optimizer, train, len(training))
         for epoch in range(train.num_epochs):
             loss = _train_epoch(recognizer, features, labels, train, optimizer, scheduler)
@@ -89,12 +91,14 @@ def reproducible(seed: int) -> Iterator[None]:
             torch.use_deterministic_algorithms(deterministic)
 
 
-def _schedule(
-    optimizer: torch.optim.Optimizer, train: Train, num_videos: int
-) -> torch.optim.lr_scheduler.LRScheduler:
+def _schedule(optimizer: torch.optim.Optimizer, train: Train, num_videos: int) -> torch.optim.lr_scheduler.LRScheduler:
     num_steps = train.num_epochs * -(-num_videos // train.batch_size)
     return torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=train.lr, total_steps=num_steps + 1, pct_start=WARM_UP_FRACTION, cycle_momentum=False
+        optimizer,
+        max_lr=train.lr,
+        total_steps=num_steps + 1,
+        pct_start=WARM_UP_FRACTION,
+        cycle_momentum=False,
     )
 
 

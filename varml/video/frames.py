@@ -7,9 +7,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 
 from varml.config.params import Frames as FrameParams
-from varml.content_key import content_key
+from varml.ground.content_key import content_key
+from varml.ground.paths import FRAMES
 from varml.video.pack import SUFFIX, Pack, roundtrip, write_pack
 from varml.video.reader import Frames, open_video
 from varml.video.sampling import sample_indices
@@ -34,9 +36,15 @@ def frames_key(digest: str, reader: str, params: FrameParams) -> str:
     return content_key(video=digest, reader=reader, frames=params.model_dump(), version=VERSION)
 
 
-def frames_file(folder: Path, key: str) -> Path:
-    """Return where the frames named ``key`` lie under ``folder``."""
-    return folder / f"{key}{SUFFIX}"
+def frames_keys(manifest: pd.DataFrame, params: FrameParams) -> list[str]:
+    """Return the name of the stored frames of each row."""
+    rows = manifest[["digest", "reader"]].itertuples(index=False)
+    return [frames_key(row.digest, row.reader, params) for row in rows]
+
+
+def frames_files(manifest: pd.DataFrame, params: FrameParams, root: Path = Path()) -> list[Path]:
+    """Return the file of stored frames of each row, in the project at ``root``."""
+    return [root / FRAMES / f"{key}{SUFFIX}" for key in frames_keys(manifest, params)]
 
 
 def sample_frames(video: Path, reader: str, num_frames: int, params: FrameParams) -> Frames:

@@ -17,8 +17,8 @@ import simplejpeg
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from varml.atomic import write_bytes
 from varml.errors import StoreError
+from varml.ground.atomic import write_bytes
 
 Images = npt.NDArray[np.uint8]
 SUFFIX = ".pack"
@@ -31,9 +31,7 @@ def encode_pack(images: Images, quality: int, **meta: Any) -> bytes:
     """Return the bytes of a pack of ``images``, (..., H, W, C) uint8 with C 1 or 3, JPEG quality 1 to 100."""
     *leading, height, width, channels = images.shape
     flat = np.ascontiguousarray(images).reshape(-1, height, width, channels)
-    encoded = [
-        simplejpeg.encode_jpeg(image, quality, _COLORSPACES[channels], "444", fastdct=False) for image in flat
-    ]
+    encoded = [simplejpeg.encode_jpeg(image, quality, _COLORSPACES[channels], "444", fastdct=False) for image in flat]
     offsets = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
     tensors = {"jpeg": np.frombuffer(b"".join(encoded), np.uint8), "offsets": offsets}
     text = json.dumps({"leading": leading, "channels": channels, **meta}, sort_keys=True)

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from varml.registry import Registry
+from varml.ground.registry import Registry
 
 Frames = npt.NDArray[np.uint8]  # (T, H, W, 3), RGB
 Times = npt.NDArray[np.float64]  # (T,), seconds from the first frame, ascending

@@ -100,9 +100,7 @@ def wave(motion: Motion, time_sec: float) -> Pose:
         Bone(0.1, side * (0.14 + 1.7 * raised)),
         Bone(0.15, side * (0.1 + 2.75 * raised) + 0.55 * raised * swing),
     )
-    return _with_side(
-        side, Bone(0.0, -0.05 * side * raised), waving, _resting_arm(-side), _straight_leg(side)
-    )
+    return _with_side(side, Bone(0.0, -0.05 * side * raised), waving, _resting_arm(-side), _straight_leg(side))
 
 
 def kick(motion: Motion, time_sec: float) -> Pose:

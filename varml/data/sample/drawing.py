@@ -64,9 +64,7 @@ def _parts(joints: dict[str, Point], person: Person) -> list[Part]:
 
 def _trunk(joints: dict[str, Point], person: Person) -> Part:
     corners = ("left_shoulder", "right_shoulder", "right_hip", "left_hip")
-    return Part(
-        tuple(joints[name] for name in corners), 0.9 * person.body.leg_thickness, person.shirt, filled=True
-    )
+    return Part(tuple(joints[name] for name in corners), 0.9 * person.body.leg_thickness, person.shirt, filled=True)
 
 
 def _head(joints: dict[str, Point], person: Person) -> list[Part]:

@@ -98,18 +98,14 @@ def _hang_limbs(body: Body, pose: Pose) -> dict[str, Point]:
         joints[f"{side}_hip"] = sign * hip
         joints[f"{side}_knee"] = joints[f"{side}_hip"] + body.thigh * _direction(leg.upper)
         joints[f"{side}_ankle"] = joints[f"{side}_knee"] + body.shin * _direction(leg.lower)
-        joints[f"{side}_toe"] = joints[f"{side}_ankle"] + FOOT_LENGTH * np.array(
-            [sign * TOES_OUTWARD, 0.0, 1.0]
-        )
+        joints[f"{side}_toe"] = joints[f"{side}_ankle"] + FOOT_LENGTH * np.array([sign * TOES_OUTWARD, 0.0, 1.0])
     return joints
 
 
 def _direction(bone: Bone) -> Point:
     """Return the unit vector of a bone that hangs straight down at (0, 0)."""
     in_plane = np.cos(bone.forward)
-    return np.array(
-        [np.sin(bone.sideways) * in_plane, -np.cos(bone.sideways) * in_plane, np.sin(bone.forward)]
-    )
+    return np.array([np.sin(bone.sideways) * in_plane, -np.cos(bone.sideways) * in_plane, np.sin(bone.forward)])
 
 
 def _turn(point: Point, yaw: float) -> Point:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from varml.atomic import TEMPORARY_SUFFIX
 from varml.data.sample.actions import ACTIONS
 from varml.data.sample.clip import plan_clip, render_clip
 from varml.data.sample.encode import write_video
 from varml.data.sample.person import draw_person
 from varml.errors import DataError
+from varml.ground.atomic import TEMPORARY_SUFFIX
 
 
 def make_sample(
@@ -71,9 +71,7 @@ def _write_person(root: Path, seed: int, person: int, actions: Sequence[str], nu
             write_video(path, render_clip(plan, action), plan.width, plan.height, plan.frame_rate)
 
 
-def _check_request(
-    directory: Path, seed: int, actions: Sequence[str], num_persons: int, clips_per_person: int
-) -> None:
+def _check_request(directory: Path, seed: int, actions: Sequence[str], num_persons: int, clips_per_person: int) -> None:
     """Report all faults of a request together."""
     faults = []
     if directory.exists() and not (directory.is_dir() and not any(directory.iterdir())):

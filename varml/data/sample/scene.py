@@ -59,9 +59,7 @@ def draw_background(rng: np.random.Generator, width: int, height: int, ground_y:
     return np.asarray(picture.clip(0, 255), dtype=np.uint8)
 
 
-def draw_stool(
-    picture: Image, seat: tuple[float, float], half_width: float, height: float, colour: Colour
-) -> None:
+def draw_stool(picture: Image, seat: tuple[float, float], half_width: float, height: float, colour: Colour) -> None:
     """Draw a stool onto ``picture``; ``seat`` is the middle of its top (x, y), all in pixels."""
     x, y = seat
     depth = half_width * 0.35
@@ -97,9 +95,7 @@ def _with_blurred_shapes(rng: np.random.Generator, picture: NDArray[np.float64])
     for _ in range(rng.integers(3, 7)):
         centre = (int(rng.uniform(0, width)), int(rng.uniform(0, height)))
         axes = (int(height * rng.uniform(0.05, 0.25)), int(height * rng.uniform(0.05, 0.25)))
-        cv2.ellipse(
-            layer, centre, axes, rng.uniform(0, 180), 0, 360, rng.uniform(50, 210, size=3).tolist(), -1
-        )
+        cv2.ellipse(layer, centre, axes, rng.uniform(0, 180), 0, 360, rng.uniform(50, 210, size=3).tolist(), -1)
     blurred = cv2.GaussianBlur(layer, (0, 0), sigmaX=height * rng.uniform(0.01, 0.05))
     return np.asarray(0.4 * picture + 0.6 * blurred)
 
@@ -110,7 +106,5 @@ def _smooth_noise(rng: np.random.Generator, width: int, height: int) -> NDArray[
     strength = rng.uniform(10, 26)
     for octave in range(4):
         grid = rng.normal(size=(3 * 2**octave, 4 * 2**octave))
-        noise[..., 0] += (
-            strength / 1.8**octave * cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)
-        )
+        noise[..., 0] += strength / 1.8**octave * cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)
     return noise

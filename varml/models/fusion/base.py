@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from varml.registry import Registry
+from varml.ground.registry import Registry
 
 Tokens = dict[str, Tensor]  # stream to (B, T, W)
 

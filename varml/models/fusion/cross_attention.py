@@ -28,7 +28,9 @@ class CrossAttention(Fusion):
     def forward(self, tokens: Tokens) -> Tensor:
         """Return logits (see :class:`Fusion`)."""
         normal = {stream: self.norms[stream](tokens[stream]) for stream in self.streams}
-        pooled = [self._look_up(own, other, tokens, normal).mean(1) for own, other in (("rgb", "flow"), ("flow", "rgb"))]
+        pooled = [
+            self._look_up(own, other, tokens, normal).mean(1) for own, other in (("rgb", "flow"), ("flow", "rgb"))
+        ]
         return self.classifier(torch.cat(pooled, dim=-1))  # type: ignore[no-any-return]
 
     def _look_up(self, own: str, other: str, tokens: Tokens, normal: Tokens) -> Tensor:

@@ -19,9 +19,7 @@ class Late(Fusion):
 
     def __init__(self, *, width: int, num_classes: int, num_heads: int, dropout: float) -> None:
         super().__init__(width=width, num_classes=num_classes, num_heads=num_heads, dropout=dropout)
-        self.classifiers = nn.ModuleDict(
-            {stream: Classifier(width, num_classes, dropout) for stream in self.streams}
-        )
+        self.classifiers = nn.ModuleDict({stream: Classifier(width, num_classes, dropout) for stream in self.streams})
 
     def forward(self, tokens: Tokens) -> Tensor:
         """Return logits (see :class:`Fusion`)."""

@@ -31,5 +31,3 @@ class Flow(SingleStream):
     """Motion alone."""
 
     streams = ("flow",)
-
-

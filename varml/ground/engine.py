@@ -70,9 +70,7 @@ def map_isolated(
         pool.join()
 
 
-def map_parallel(
-    function: Callable[[Item], Result], items: Sequence[Item], *, num_workers: int
-) -> Iterator[Result]:
+def map_parallel(function: Callable[[Item], Result], items: Sequence[Item], *, num_workers: int) -> Iterator[Result]:
     """Yield the result of ``function`` on each item, in order of completion; an exception ends the loop."""
     from joblib import Parallel, delayed
 

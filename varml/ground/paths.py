@@ -31,7 +31,15 @@ CONFUSION = Path("plots/confusion.csv")
 REGISTERED = Path("metrics/registered.json")
 
 # Folders that stages write: a data source inside one of them would be deleted or would feed on itself.
-OUT_FOLDERS = (Path("data"), Path("search"), MODEL, Path("metrics"), Path("plots"), Path(".varml"), Path(".dvc"))
+OUT_FOLDERS = (
+    Path("data"),
+    Path("search"),
+    MODEL,
+    Path("metrics"),
+    Path("plots"),
+    Path(".varml"),
+    Path(".dvc"),
+)
 
 
 def project_root() -> Path:

@@ -1,0 +1,28 @@
+"""Checks all of params.yaml before any work: types, ranges, space, names, data source, weights."""
+
+from pipelines._stage import run_command
+from varml.config.check import check_params
+from varml.config.space import backbones_of
+from varml.flow.estimator import estimators
+from varml.ground.atomic import write_json
+from varml.ground.paths import CHECK, PARAMS
+from varml.models.backbones import backbone_names
+from varml.models.fusion import fusions
+from varml.models.weights import check_weights
+
+
+def main() -> None:
+    """Write the same content each time: later stages depend on the values that they read, not on this file."""
+    names = {
+        "model.backbone": backbone_names(),
+        "model.fusion": fusions.names(),
+        "flow.estimator": estimators.names(),
+    }
+    params = check_params(PARAMS, names)
+    for backbone in backbones_of(params):
+        check_weights(backbone, params.features.weights)
+    write_json(CHECK, {"params": "checked"})
+
+
+if __name__ == "__main__":
+    run_command("check", main)

@@ -1,0 +1,40 @@
+"""Stores the sampled frames of each video that has none yet."""
+
+from pipelines._stage import run_stage
+from varml.config.check import source_folder
+from varml.config.params import Params
+from varml.data.manifest import read_manifest
+from varml.errors import VideoError
+from varml.ground.engine import map_isolated
+from varml.ground.paths import FRAMES, MANIFEST
+from varml.ground.progress import progress
+from varml.video.frames import FrameTask, extract_frames, frames_files
+
+
+def main(params: Params) -> None:
+    """Files of earlier params or of videos that left stay; `varml clean` removes them."""
+    FRAMES.mkdir(parents=True, exist_ok=True)
+    manifest = read_manifest(MANIFEST)
+    source = source_folder(str(params.data.source))
+    tasks = [
+        FrameTask(source / row.path, row.reader, row.num_frames, target, params.frames)
+        for row, target in zip(manifest.itertuples(), frames_files(manifest, params.frames), strict=True)
+        if not target.exists()
+    ]
+    outcomes = map_isolated(
+        extract_frames,
+        tasks,
+        num_workers=params.engine.num_workers,
+        timeout_sec=params.ingest.probe.timeout_sec + max(manifest["duration_sec"]),
+        memory_mb=params.ingest.probe.memory_mb,
+    )
+    for outcome in progress(outcomes, len(tasks), "frames"):
+        if outcome.reason:
+            raise VideoError(
+                f"{outcome.item.video} {outcome.reason}, though ingest could read it; was it changed meanwhile? "
+                "Run `dvc repro` again"
+            )
+
+
+if __name__ == "__main__":
+    run_stage("extract_frames", main)

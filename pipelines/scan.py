@@ -1,0 +1,23 @@
+"""Lists the labelled files of the data source with their digests; runs each time and is light."""
+
+from pipelines._stage import run_stage
+from varml.config.check import source_faults, source_folder
+from varml.config.params import Params
+from varml.data.scan import scan, write_files
+from varml.errors import ConfigError
+from varml.ground.memory import Memory
+from varml.ground.paths import FILES, state_folder
+
+
+def main(params: Params) -> None:
+    """The folder may have gone since params.yaml was checked."""
+    faults = source_faults(params.model_dump())
+    if faults:
+        raise ConfigError(faults)
+    source = source_folder(str(params.data.source))
+    memory = Memory(state_folder() / "digests.sqlite")
+    write_files(FILES, scan(source, params.data.annotations, params.data.min_videos_per_class, memory))
+
+
+if __name__ == "__main__":
+    run_stage("scan", main)

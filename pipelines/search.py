@@ -1,0 +1,35 @@
+"""Searches for the best recogniser on cached features; every trial is an MLflow run."""
+
+import sys
+
+from pipelines._stage import run_stage
+from varml.config.params import Params
+from varml.config.space import backbones_of
+from varml.data.manifest import read_manifest
+from varml.ground.paths import BASELINE, BEST, MANIFEST, OOF, TRIALS, state_folder
+from varml.search.objective import Objective
+from varml.search.project_data import feature_loader, make_validation, study_name
+from varml.search.results import write_results
+from varml.search.run import Search
+from varml.search.search_run import open_search_run
+from varml.tracking.runs import tracked
+from varml.training.data import TRAINING_SPLITS
+
+
+def main(params: Params) -> None:
+    """A study that has its trials runs none and writes the same outs again."""
+    manifest = read_manifest(MANIFEST, splits=TRAINING_SPLITS)
+    folds, warnings = make_validation(manifest, params)
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    name = study_name(manifest, params, backbones_of(params))
+    objective = Objective(params, feature_loader(manifest, params), folds)
+    with tracked(open_search_run(name, params, warnings)) as parent:
+        result = Search(params, objective, parent, state_folder() / "studies", name).run()
+        write_results(result, params, manifest["video_id"].tolist(), BEST, TRIALS, OOF, BASELINE)
+        parent.log_artifact(BEST)
+        parent.log_artifact(TRIALS)
+
+
+if __name__ == "__main__":
+    run_stage("search", main)

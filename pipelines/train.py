@@ -1,0 +1,54 @@
+"""Refits the winner on train and val and saves it as a model that turns raw video into scores."""
+
+from pipelines._stage import run_stage
+from varml.config.params import Params
+from varml.config.space import searched_values
+from varml.data.manifest import read_manifest
+from varml.ground.content_key import file_digest
+from varml.ground.paths import BEST, MANIFEST, MODEL
+from varml.models.backbones import build_backbone
+from varml.models.model_files import FORMAT, Description, LoadedModel, Preprocessing, model_digest, save_model
+from varml.search.results import read_best, winner_params
+from varml.tracking.runs import KIND, MODEL_DIGEST, TrackedRun, create_run, tracked
+from varml.training.data import TRAINING_SPLITS, load_features
+from varml.training.loop import fit
+
+
+def main(params: Params) -> None:
+    """The run is found again by the digest of the model that it made."""
+    winner = winner_params(params, read_best(BEST))
+    with tracked(create_run(params.register_.experiment, "train", {KIND: "train"})) as run:
+        run.log_params(searched_values(winner))
+        run.log_dataset("manifest", file_digest(MANIFEST)[:32], "training")
+        run.log_sources()
+        save_model(MODEL, _train(winner, run))
+        run.set_tags({MODEL_DIGEST: model_digest(MODEL)})
+        run.log_artifact(BEST)
+
+
+def _train(winner: Params, run: TrackedRun) -> LoadedModel:
+    manifest = read_manifest(MANIFEST, splits=TRAINING_SPLITS)
+    data = load_features(manifest, winner, winner.model.backbone)
+    recognizer = fit(
+        data,
+        winner.model,
+        winner.train,
+        seed=winner.seed,
+        on_epoch=lambda epoch, m: run.log_metrics(m, epoch),
+    )
+    description = Description(
+        format=FORMAT,
+        classes=data.classes,
+        dim=data.dim,
+        num_steps=data.num_steps,
+        model=winner.model,
+        preprocessing=Preprocessing(
+            probe=winner.ingest.probe, frames=winner.frames, flow=winner.flow, features=winner.features
+        ),
+    )
+    size_px, weights = winner.features.image_size_px, winner.features.weights
+    return LoadedModel(description, build_backbone(winner.model.backbone, size_px, weights), recognizer)
+
+
+if __name__ == "__main__":
+    run_stage("train", main)

@@ -1,0 +1,5 @@
+"""The command ``varml``."""
+
+from varml.cli.app import app
+
+__all__ = ["app"]

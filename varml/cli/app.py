@@ -1,0 +1,108 @@
+"""The commands of ``varml``, each a few lines around one call of the library."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from varml.errors import VarmlError
+
+app = typer.Typer(
+    help="Finds the best action recogniser for a folder of labelled videos. `dvc repro` does the work.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@contextmanager
+def _errors_without_traceback() -> Iterator[None]:
+    try:
+        yield
+    except VarmlError as error:
+        typer.echo(f"varml: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+@app.command()
+def sample(
+    directory: Annotated[Path, typer.Argument(help="folder to make; it must not exist or be empty")],
+    seed: Annotated[int, typer.Option(help="equal seeds give equal videos")] = 0,
+) -> None:
+    """Make the embedded sample: short videos of drawn figures in six actions by ten persons."""
+    from varml.data.sample import make_sample
+
+    with _errors_without_traceback():
+        videos = make_sample(directory, seed=seed)
+    typer.echo(f"{len(videos)} videos in {directory}")
+
+
+@app.command()
+def doctor() -> None:
+    """Check versions, device, decoders, weights and the MLflow store; status 1 where something must be mended."""
+    from varml.cli.doctor import run_checks
+
+    if not run_checks():
+        raise typer.Exit(1)
+
+
+@app.command()
+def predict(
+    videos: Annotated[list[Path], typer.Argument(help="video files")],
+    model: Annotated[
+        str | None, typer.Option(help="MLflow URI or model folder; default: the champion, then model/")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object per video")] = False,
+) -> None:
+    """Say which action each video shows, with probabilities."""
+    from varml.cli.predict import describe, load_predictor
+
+    failed = 0
+    with _errors_without_traceback():
+        predictor = load_predictor(model)
+    for video in videos:
+        try:
+            typer.echo(describe(video, predictor.predict_file(video), as_json))
+        except VarmlError as error:
+            failed += 1
+            typer.echo(
+                json.dumps({"video": str(video), "error": str(error)}) if as_json else f"varml: {error}",
+                err=True,
+            )
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def promote(
+    version: Annotated[str | None, typer.Argument(help="version to promote; default: the challenger")] = None,
+) -> None:
+    """Make a version of the registered model the champion."""
+    with _errors_without_traceback():
+        from varml.config import load_params
+        from varml.tracking.model_registry import promote as promote_version
+
+        name = load_params().register_.model_name
+        done = promote_version(name, version)
+    typer.echo(f"{name} version {done.version} is @champion")
+
+
+@app.command()
+def clean(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be removed, and remove nothing")] = False,
+) -> None:
+    """Remove extracted files that no video of the manifest needs, and what a kill left half-written."""
+    with _errors_without_traceback():
+        from varml.cli.clean import removable_files, remove_files
+        from varml.config import load_params
+
+        files = removable_files(Path(), load_params())
+        size_mb = sum(file.stat().st_size for file in files) / 1e6
+        if not dry_run:
+            remove_files(files)
+    typer.echo(f"{'would remove' if dry_run else 'removed'} {len(files)} files, {size_mb:.1f} MB")

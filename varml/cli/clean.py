@@ -1,0 +1,41 @@
+"""Which extracted files are no longer needed."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from varml.config.params import Params
+from varml.config.space import backbones_of
+from varml.data.manifest import read_manifest
+from varml.flow.store import flow_files
+from varml.ground.atomic import TEMPORARY_SUFFIX
+from varml.ground.paths import FEATURES, FLOW, FRAMES, MANIFEST, OUT_FOLDERS
+from varml.models.feature_files import feature_files
+from varml.video.frames import frames_files
+
+
+def removable_files(root: Path, params: Params) -> list[Path]:
+    """Return extracted files that the present manifest and params do not name, and temporary files of a kill.
+
+    Raises DataError where there is no manifest to compare with.
+    """
+    manifest = read_manifest(root / MANIFEST)
+    needed = {
+        *frames_files(manifest, params.frames, root),
+        *flow_files(manifest, params.frames, params.flow, root),
+    }
+    for backbone in {params.model.backbone, *backbones_of(params)}:
+        needed |= set(feature_files(manifest, params, backbone, root))
+    stored = [file for folder in (FRAMES, FLOW, FEATURES) for file in (root / folder).rglob("*") if file.is_file()]
+    partial = [file for folder in OUT_FOLDERS for file in (root / folder).rglob(f".*{TEMPORARY_SUFFIX}")]
+    return sorted({file for file in stored if file not in needed} | set(partial))
+
+
+def remove_files(files: list[Path]) -> None:
+    """Remove files, and folders that a kill left half-written."""
+    for file in files:
+        if file.is_dir():
+            shutil.rmtree(file)
+        else:
+            file.unlink(missing_ok=True)

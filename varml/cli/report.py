@@ -1,0 +1,35 @@
+"""The table that ends ``dvc repro``: winner, baseline, test figures, where to look."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from varml.tracking.model_registry import Registered
+from varml.tracking.store import ui_command
+
+
+def print_report(best: dict[str, Any], metrics: dict[str, Any], model_name: str, registered: Registered) -> None:
+    """Print what the pipeline found."""
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(_table(best, metrics, model_name, registered))
+    if not best["beats_baseline"]:
+        console.print("The search did not beat the baseline: more videos, trials or another space may.")
+    console.print(f"Look at every run: [bold]{ui_command()}[/bold]")
+
+
+def _table(best: dict[str, Any], metrics: dict[str, Any], model_name: str, registered: Registered) -> Table:
+    winner = best["ranked"][0]
+    table = Table(title="varml", show_header=False, title_justify="left")
+    for path, value in winner["params"].items():
+        table.add_row(f"winner {path}", f"{value:.2g}" if isinstance(value, float) else str(value))
+    table.add_row(f"validation {best['metric']}", f"{winner['value']:.3f}  (baseline {best['baseline']:.3f})")
+    interval = f"{metrics['top1_low']:.3f} to {metrics['top1_high']:.3f}"
+    table.add_row("test top-1", f"{metrics['top1']:.3f}  ({interval}, {metrics['num_videos']} videos)")
+    table.add_row("test baseline top-1", f"{metrics['baseline_top1']:.3f}")
+    table.add_row("test macro F1", f"{metrics['macro_f1']:.3f}")
+    table.add_row("registered", f"{model_name} version {registered.version} @challenger")
+    table.add_row("@champion", f"version {registered.champion}")
+    return table

@@ -1,0 +1,1 @@
+"""Raw video in, scores out: the one way that prediction and serving take."""

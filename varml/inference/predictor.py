@@ -1,0 +1,104 @@
+"""Raw video in, class probabilities out, through the very functions that made the training data."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from varml.config.params import Frames as FrameParams
+from varml.data.ingest import probe_limit
+from varml.errors import VideoError
+from varml.flow.store import clip_flow
+from varml.ground.engine import map_isolated
+from varml.models.features import compute_features
+from varml.models.model_files import LoadedModel, load_model
+from varml.video.frames import clip_frames
+from varml.video.probe import probe_video
+from varml.video.reader import Frames
+
+
+@dataclass(frozen=True)
+class ClipTask:
+    """One strange file to decode; travels to a process that may be killed."""
+
+    video: Path
+    params: FrameParams
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer for one video: ``probabilities`` by class, most probable first; they sum to 1."""
+
+    label: str
+    probabilities: dict[str, float]
+
+    @property
+    def probability(self) -> float:
+        """Probability of the label."""
+        return self.probabilities[self.label]
+
+
+class Predictor:
+    """A model folder, loaded."""
+
+    def __init__(self, model: LoadedModel) -> None:
+        self.model = model
+        self.classes = model.description.classes
+
+    @classmethod
+    def load(cls, folder: Path) -> Predictor:
+        """Load a model folder; raises ModelError where it is incomplete or was altered."""
+        return cls(load_model(folder))
+
+    def predict_file(self, video: Path) -> Prediction:
+        """Return the answer for one video file; raises VideoError with the reason where it cannot be read."""
+        probabilities = self._scores(self._decode(video))
+        ranked = np.argsort(-probabilities, kind="stable")
+        named = {self.classes[i]: float(probabilities[i]) for i in ranked}
+        return Prediction(self.classes[ranked[0]], named)
+
+    def predict_bytes(self, videos: Sequence[bytes]) -> list[Prediction]:
+        """Return the answer for the bytes of each video file."""
+        answers = []
+        for content in videos:
+            with tempfile.NamedTemporaryFile(suffix=".video") as file:
+                file.write(content)
+                file.flush()
+                answers.append(self.predict_file(Path(file.name)))
+        return answers
+
+    def _decode(self, video: Path) -> Frames:
+        pre = self.model.description.preprocessing
+        if not video.is_file():
+            raise VideoError(f"{video} does not exist or is no regular file; name a video file")
+        limit = probe_limit(pre.probe, lambda path: path.stat().st_size)
+        outcomes = map_isolated(
+            read_clip,
+            [ClipTask(video, pre.frames)],
+            num_workers=1,
+            timeout_sec=limit(video),
+            memory_mb=pre.probe.memory_mb,
+        )
+        (outcome,) = outcomes
+        if outcome.result is None:
+            raise VideoError(f"{video} cannot be used: {outcome.reason}")
+        return outcome.result
+
+    def _scores(self, frames: Frames) -> npt.NDArray[np.float32]:
+        pre = self.model.description.preprocessing
+        features = compute_features(self.model.backbone, frames, clip_flow(frames, pre.flow), pre.features)
+        batch = {stream: torch.from_numpy(values).float()[None] for stream, values in features.items()}
+        with torch.inference_mode():
+            return self.model.recognizer(batch).softmax(-1)[0].numpy()  # type: ignore[no-any-return]
+
+
+def read_clip(task: ClipTask) -> Frames:
+    """Return the frames of a strange file as stored frames would be; raises VideoError where it is unreadable."""
+    info = probe_video(task.video)
+    return clip_frames(task.video, info.reader, info.num_frames, task.params)

@@ -1,0 +1,116 @@
+"""A model on disk: weights as safetensors, everything else as JSON, and the sha256 of both, checked first.
+
+``model.json`` holds the classes and all params that prediction needs, so that the folder alone turns raw video
+into scores. Nothing in it is ever unpickled or run.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from varml.config.params import Features, Flow, Frames, Model, Probe, Section
+from varml.errors import ModelError
+from varml.ground.atomic import write_bytes, write_json
+from varml.ground.content_key import file_digest
+
+FORMAT = 1
+DESCRIPTION = "model.json"
+WEIGHTS = "weights.safetensors"
+CHECKSUMS = "checksums.json"
+
+
+class Preprocessing(Section):
+    """From raw video to features, as training had it."""
+
+    probe: Probe
+    frames: Frames
+    flow: Flow
+    features: Features
+
+
+class Description(Section):
+    """The content of model.json."""
+
+    format: int
+    classes: list[str]
+    dim: int
+    num_steps: dict[str, int]
+    model: Model
+    preprocessing: Preprocessing
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A description with its networks, ready to predict."""
+
+    description: Description
+    backbone: Any  # varml.models.backbones.Backbone
+    recognizer: Any  # varml.models.recognizer.Recognizer
+
+
+def save_model(folder: Path, model: LoadedModel) -> None:
+    """Write ``model`` into ``folder``; the list of checksums comes last and makes it complete."""
+    from safetensors.torch import save
+
+    state = {f"backbone.{name}": tensor for name, tensor in model.backbone.state_dict().items()}
+    state |= {f"recognizer.{name}": tensor for name, tensor in model.recognizer.state_dict().items()}
+    write_bytes(folder / WEIGHTS, save({name: tensor.contiguous() for name, tensor in state.items()}))
+    write_json(folder / DESCRIPTION, model.description.model_dump())
+    write_json(folder / CHECKSUMS, {name: file_digest(folder / name) for name in (DESCRIPTION, WEIGHTS)})
+
+
+def load_model(folder: Path) -> LoadedModel:
+    """Return the model in ``folder``.
+
+    Raises ModelError where a file is missing, altered since it was saved, or of another format.
+    """
+    verify(folder)
+    description = _read_description(folder)
+    from safetensors.torch import load_file
+
+    from varml.models.backbones import build_backbone
+    from varml.models.recognizer import Recognizer
+
+    state = load_file(folder / WEIGHTS)
+    params = description.model
+    backbone = build_backbone(params.backbone, description.preprocessing.features.image_size_px, None)
+    recognizer = Recognizer(
+        params, dim=description.dim, num_steps=description.num_steps, num_classes=len(description.classes)
+    )
+    for prefix, module in (("backbone.", backbone), ("recognizer.", recognizer)):
+        module.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+    return LoadedModel(description, backbone.eval(), recognizer.eval())
+
+
+def verify(folder: Path) -> None:
+    """Raise ModelError unless every file has the sha256 that it was saved with."""
+    try:
+        expected = json.loads((folder / CHECKSUMS).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder} holds no complete model ({CHECKSUMS}: {error}); run `dvc repro`") from error
+    if not isinstance(expected, dict) or set(expected) != {DESCRIPTION, WEIGHTS}:
+        raise ModelError(f"{folder / CHECKSUMS} must list {DESCRIPTION} and {WEIGHTS}; make the model again")
+    for name, digest in expected.items():
+        path = folder / name
+        if not path.is_file() or file_digest(path) != digest:
+            raise ModelError(f"{path} is missing or was altered after it was saved; do not use it, make it again")
+
+
+def model_digest(folder: Path) -> str:
+    """Return the sha256 that stands for the whole model."""
+    return file_digest(folder / CHECKSUMS)
+
+
+def _read_description(folder: Path) -> Description:
+    tree = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    if tree.get("format") != FORMAT:
+        raise ModelError(f"{folder} has model format {tree.get('format')!r}; this varml reads format {FORMAT}")
+    try:
+        return Description.model_validate(tree)
+    except ValidationError as error:
+        raise ModelError(f"{folder / DESCRIPTION} does not describe a model: {error}") from error

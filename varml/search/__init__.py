@@ -1,0 +1,1 @@
+"""The search: space, objective, study, and what it writes."""

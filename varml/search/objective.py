@@ -1,0 +1,82 @@
+"""One trial: cross-validation on cached features, from params values to a figure and out-of-fold predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import optuna
+
+from varml.config.params import Params
+from varml.config.space import apply_values
+from varml.data.dataset import FeatureSet
+from varml.data.splits import Positions
+from varml.metrics.classification import METRICS, accuracy, cross_entropy
+from varml.search.pruning import PRUNINGS
+from varml.training.cross_validation import FoldResult, cross_validate
+from varml.training.loop import EpochMetrics, Probabilities
+
+LoadFeatures = Callable[[str], FeatureSet]
+
+
+@dataclass
+class TrialResult:
+    """What a trial gave; ``oof`` is (N, K) with NaN rows for videos that no finished fold validated."""
+
+    values: dict[str, Any]
+    oof: Probabilities
+    fold_scores: list[float] = field(default_factory=list)
+    fold_losses: list[float] = field(default_factory=list)
+    fold_epochs: list[list[EpochMetrics]] = field(default_factory=list)
+    pruned: bool = False
+
+    @property
+    def score(self) -> float:
+        """The mean over folds of the metric that is searched for."""
+        return float(np.mean(self.fold_scores))
+
+    @property
+    def loss(self) -> float:
+        """The mean over folds of the validation cross-entropy; it ranks trials of equal score."""
+        return float(np.mean(self.fold_losses))
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The function that the study maximises."""
+
+    params: Params
+    load: LoadFeatures
+    folds: list[Positions]
+
+    def __call__(self, trial: optuna.Trial, values: dict[str, Any]) -> TrialResult:
+        """Return the result of one trial with ``values``; a pruned one holds the folds until then."""
+        params = apply_values(self.params, values)
+        data = self.load(params.model.backbone)
+        result = TrialResult(values, np.full((len(data), len(data.classes)), np.nan, dtype=np.float32))
+        for fold in cross_validate(data, self.folds, params.model, params.train, self.params.seed):
+            self._take(result, fold, data)
+            correct = fold.probabilities.argmax(1) == data.labels[fold.positions]
+            PRUNINGS[self.params.search.pruner].report(trial, fold.index, correct)
+            if fold.index + 1 < len(self.folds) and trial.should_prune():
+                result.pruned = True
+                break
+        return result
+
+    def _take(self, result: TrialResult, fold: FoldResult, data: FeatureSet) -> None:
+        labels = data.labels[fold.positions]
+        result.oof[fold.positions] = fold.probabilities
+        result.fold_scores.append(METRICS[self.params.search.metric](labels, fold.probabilities))
+        result.fold_losses.append(cross_entropy(labels, fold.probabilities))
+        result.fold_epochs.append(fold.epochs)
+
+
+def score_predictions(
+    metric: str, labels: np.ndarray, probabilities: Probabilities, folds: list[Positions]
+) -> tuple[float, float]:
+    """Return the mean over folds of ``metric`` and of top-1 for predictions (N, K) made elsewhere."""
+    scores = [METRICS[metric](labels[fold], probabilities[fold]) for fold in folds]
+    top1 = [accuracy(labels[fold], probabilities[fold]) for fold in folds]
+    return float(np.mean(scores)), float(np.mean(top1))

@@ -1,0 +1,50 @@
+"""The search's view of a project: features of train and val only, its folds, and the name of its study."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from varml.config.params import Params
+from varml.data.dataset import FeatureSet
+from varml.data.splits import UNGROUPED, Positions, make_folds
+from varml.ground.content_key import content_key
+from varml.models.feature_files import feature_files
+from varml.search.objective import LoadFeatures
+from varml.training.data import load_features
+
+
+def feature_loader(manifest: pd.DataFrame, params: Params) -> LoadFeatures:
+    """Return a function from a backbone to the features of train and val; it keeps the last two."""
+
+    @lru_cache(maxsize=2)
+    def load(backbone: str) -> FeatureSet:
+        return load_features(manifest, params, backbone)
+
+    return load
+
+
+def make_validation(rows: pd.DataFrame, params: Params) -> tuple[list[Positions], list[str]]:
+    """Return the validation positions among the rows of train and val, and what the user should know of them."""
+    if params.search.validation == "val":
+        return [np.flatnonzero((rows["split"] == "val").to_numpy())], []
+    folds, grouped = make_folds(rows["label"].tolist(), rows["group"].tolist(), params.search.num_folds, params.seed)
+    return folds, [] if grouped else [UNGROUPED]
+
+
+def study_name(rows: pd.DataFrame, params: Params, backbones: list[str]) -> str:
+    """Return a name that changes with all that makes trials incomparable: space, data, features, protocol."""
+    search = params.search
+    key = content_key(
+        seed=params.seed,
+        space=search.space,
+        protocol=[search.metric, search.validation, search.num_folds, search.sampler, search.pruner],
+        model=params.model.model_dump(),
+        train=params.train.model_dump(),
+        data=rows[["video_id", "label", "group", "split"]].to_numpy().tolist(),
+        features={name: [Path(f).name for f in feature_files(rows, params, name)] for name in backbones},
+    )
+    return f"varml-{key[:12]}"

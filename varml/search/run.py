@@ -1,0 +1,176 @@
+"""The whole search: baseline, trials until the study has its number, ranking."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from varml.config.params import Params
+from varml.config.space import Dimension, parse_space
+from varml.data.dataset import FeatureSet
+from varml.data.splits import Positions
+from varml.errors import SearchError
+from varml.search.objective import Objective, TrialResult, score_predictions
+from varml.search.space import base_values, suggest
+from varml.search.study import (
+    LOSS,
+    REASON,
+    ended_trials,
+    enqueue_first,
+    open_study,
+    ranked_trials,
+    reap,
+    seed_sampler,
+)
+from varml.search.trial_runs import log_missing_trials, log_trial
+from varml.tracking.runs import KIND, TrackedRun, children, create_run
+from varml.training.baseline import fit_baseline, predict_baseline
+from varml.training.loop import Probabilities
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Logistic regression on mean features, validated on the same folds as the trials."""
+
+    backbone: str
+    score: float
+    top1: float
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The ended trials, the best of them with their out-of-fold predictions, and the baseline."""
+
+    trials: list[FrozenTrial]
+    ranked: list[FrozenTrial]
+    oof: dict[int, Probabilities]
+    baseline: Baseline
+
+
+@dataclass(frozen=True)
+class Search:
+    """A study over cached features, logged under one parent run."""
+
+    params: Params
+    objective: Objective
+    parent: TrackedRun
+    folder: Path
+    name: str
+
+    def run(self) -> SearchResult:
+        """Run until the study has ``search.num_trials`` trials, rank them, and validate the baseline.
+
+        Raises SearchError where no trial is complete.
+        """
+        study = open_study(self.folder, self.name, self.params)
+        reap(study)
+        baseline = self._baseline()
+        results = self._run_trials(study)
+        ranked = ranked_trials(study)[: self.params.search.num_ranked]
+        if not ranked:
+            raise SearchError(_why_none(study))
+        oof = {trial.number: self._oof(trial, results) for trial in ranked}
+        return SearchResult(ended_trials(study), ranked, oof, baseline)
+
+    def _run_trials(self, study: optuna.Study) -> dict[int, TrialResult]:
+        dimensions = parse_space(self.params.search.space)[0]
+        enqueue_first(study, _allowed(base_values(self.params, dimensions), dimensions))
+        log_missing_trials(study, self.parent, self._experiment, {})
+        results: dict[int, TrialResult] = {}
+        while len(ended_trials(study)) < self.params.search.num_trials:
+            seed_sampler(study, self.params)
+            number = self._run_one(study, dimensions, results)
+            ended = study.trials[number]
+            log_trial(ended, self.parent, self._experiment, results.get(number))
+            self._report(study, ended)
+        return results
+
+    def _run_one(
+        self, study: optuna.Study, dimensions: Mapping[str, Dimension], results: dict[int, TrialResult]
+    ) -> int:
+        trial = study.ask()
+        try:
+            result = self.objective(trial, suggest(trial, dimensions))
+        except Exception as error:  # whatever one configuration does, the others go on
+            trial.set_user_attr(REASON, f"{type(error).__name__}: {error}")
+            study.tell(trial, state=TrialState.FAIL)
+            return trial.number
+        results[trial.number] = result
+        trial.set_user_attr(LOSS, result.loss)
+        if result.pruned:
+            study.tell(trial, state=TrialState.PRUNED)
+        else:
+            study.tell(trial, result.score)
+        return trial.number
+
+    def _oof(self, trial: FrozenTrial, results: Mapping[int, TrialResult]) -> Probabilities:
+        # A search that was continued has not got the predictions of its earlier trials; they come out the same.
+        if trial.number in results:
+            return results[trial.number].oof
+        return self.objective(optuna.trial.FixedTrial(trial.params), trial.params).oof
+
+    def _baseline(self) -> Baseline:
+        backbone = self.params.model.backbone
+        data, folds = self.objective.load(backbone), self.objective.folds
+        probabilities = _baseline_oof(data, folds)
+        score, top1 = score_predictions(self.params.search.metric, data.labels, probabilities, folds)
+        if not any(run.data.tags.get(KIND) == "baseline" for run in children(self.parent)):
+            run = create_run(self._experiment, "baseline", {KIND: "baseline"}, parent=self.parent)
+            run.log_params({"model": "logistic regression on mean features", "model.backbone": backbone})
+            run.log_metrics({"value": score, "val_top1": top1})
+            run.finish("FINISHED")
+        return Baseline(backbone, score, top1)
+
+    def _report(self, study: optuna.Study, ended: FrozenTrial) -> None:
+        trials = ended_trials(study)
+        best = ranked_trials(study)
+        if best and best[0].value is not None:
+            self.parent.log_metrics({"best_value": best[0].value}, step=len(trials))
+        shown = ended.state.name.lower() if ended.value is None else f"{ended.value:.3f}"
+        values = ", ".join(f"{k.rsplit('.', 1)[-1]} {_short(v)}" for k, v in ended.params.items())
+        top = f"{best[0].value:.3f}" if best else "none"
+        print(f"trial {len(trials)}/{self.params.search.num_trials}: {shown} (best {top}) {values}", flush=True)
+
+    @property
+    def _experiment(self) -> str:
+        return self.params.register_.experiment
+
+
+def _baseline_oof(data: FeatureSet, folds: list[Positions]) -> Probabilities:
+    probabilities = np.full((len(data), len(data.classes)), np.nan, dtype=np.float32)
+    for fold in folds:
+        training = data.subset(np.setdiff1d(np.arange(len(data)), fold))
+        probabilities[fold] = predict_baseline(fit_baseline(training), data.subset(fold))
+    return probabilities
+
+
+def _allowed(values: Mapping[str, Any], dimensions: Mapping[str, Dimension]) -> dict[str, Any]:
+    # A value that its own dimension does not offer is left to the sampler.
+    return {
+        path: value
+        for path, value in values.items()
+        if (
+            (choices := getattr(dimensions[path], "choices", None)) is None
+            and dimensions[path].low <= value <= dimensions[path].high
+        )  # type: ignore[union-attr]
+        or (choices is not None and value in choices)
+    }
+
+
+def _why_none(study: optuna.Study) -> str:
+    reasons = Counter(str(trial.user_attrs.get(REASON, trial.state.name)) for trial in ended_trials(study))
+    reason, count = reasons.most_common(1)[0]
+    return (
+        f"no trial is complete; {count} of {sum(reasons.values())} ended with: {reason}; mend that or change the space"
+    )
+
+
+def _short(value: Any) -> str:
+    return f"{value:.2g}" if isinstance(value, float) else str(value)

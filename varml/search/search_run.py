@@ -1,0 +1,31 @@
+"""The parent run of a search in MLflow: one for each study, taken up again when the search goes on."""
+
+from __future__ import annotations
+
+from varml.config.params import Params
+from varml.ground.content_key import file_digest
+from varml.ground.paths import MANIFEST
+from varml.tracking.runs import KIND, TrackedRun, create_run, find_run
+
+STUDY = "varml.study"
+
+
+def open_search_run(name: str, params: Params, warnings: list[str]) -> TrackedRun:
+    """Return the parent run of the study ``name``, running."""
+    tags = {KIND: "search", STUDY: name}
+    experiment = params.register_.experiment
+    run = find_run(experiment, tags)
+    if run is not None:
+        run.client.update_run(run.run_id, status="RUNNING")
+        return run
+    run = create_run(experiment, f"search {name}", {**tags, **folds_tag(warnings)})
+    search = params.search.model_dump()
+    run.log_params({f"search.{key}": value for key, value in search.items() if key != "space"})
+    run.log_dataset("manifest", file_digest(MANIFEST)[:32], "search")
+    run.log_sources()
+    return run
+
+
+def folds_tag(warnings: list[str]) -> dict[str, str]:
+    """Return the tag that says whether validation kept groups apart."""
+    return {"varml.folds": "ungrouped" if warnings else "grouped"}

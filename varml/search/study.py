@@ -1,0 +1,85 @@
+"""The Optuna study: a journal in ``.varml/``, named after what would make its trials incomparable."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
+
+from varml.config.params import Params
+from varml.search.pruning import PRUNINGS
+
+JOURNAL = "optuna.journal"
+# User attributes of a trial.
+REASON = "reason"
+LOSS = "log_loss"
+INTERRUPTED = "interrupted"
+
+SAMPLERS = {
+    # The first trials are random; with few trials in all, fewer of them must be.
+    "tpe": lambda seed: optuna.samplers.TPESampler(seed=seed, n_startup_trials=8, multivariate=True, group=True),
+    "random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
+}
+
+
+def open_study(folder: Path, name: str, params: Params) -> optuna.Study:
+    """Return the study ``name`` from the journal in ``folder``, created if need be."""
+    logging.getLogger("optuna").setLevel(logging.WARNING)
+    folder.mkdir(parents=True, exist_ok=True)
+    storage = JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
+    return optuna.create_study(
+        storage=storage,
+        study_name=name,
+        direction="maximize",
+        load_if_exists=True,
+        pruner=PRUNINGS[params.search.pruner].make(),
+    )
+
+
+def seed_sampler(study: optuna.Study, params: Params) -> None:
+    """Seed the study's sampler from the seed and the number of trials that have ended.
+
+    A sampler that is restarted with one seed would draw its first trials again.
+    """
+    seed = (params.seed * 1_000_003 + len(ended_trials(study))) % 2**32
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.sampler = SAMPLERS[params.search.sampler](seed)
+
+
+def reap(study: optuna.Study) -> None:
+    """End the trials that an interrupted search left running, and put their params in the queue again."""
+    for trial in study.get_trials(states=(TrialState.RUNNING,)):
+        study._storage.set_trial_user_attr(trial._trial_id, INTERRUPTED, True)
+        study.tell(trial.number, state=TrialState.FAIL)
+        if trial.params:
+            study.enqueue_trial(trial.params, skip_if_exists=True)
+
+
+def ended_trials(study: optuna.Study) -> list[FrozenTrial]:
+    """Return the trials that count: complete, pruned and failed, without the interrupted ones."""
+    ended = study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
+    return [trial for trial in ended if not trial.user_attrs.get(INTERRUPTED)]
+
+
+def ranked_trials(study: optuna.Study) -> list[FrozenTrial]:
+    """Return the complete trials, best first: by value, then by loss, then the earlier."""
+    complete = study.get_trials(states=(TrialState.COMPLETE,))
+    return sorted(complete, key=lambda t: (-_value(t), t.user_attrs.get(LOSS, float("inf")), t.number))
+
+
+def enqueue_first(study: optuna.Study, values: Mapping[str, Any]) -> None:
+    """Put the params.yaml's own values first into an empty study."""
+    if not study.get_trials():
+        study.enqueue_trial(dict(values))
+
+
+def _value(trial: FrozenTrial) -> float:
+    return float(trial.value) if trial.value is not None else float("-inf")

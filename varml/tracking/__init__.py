@@ -1,0 +1,1 @@
+"""MLflow: where runs go, what they are tagged with, the model flavor, the registry."""

@@ -1,0 +1,111 @@
+"""The MLflow flavor ``varml``: a model folder that MLflow can log, load and serve, without pickle.
+
+One input column, ``video`` (the bytes of a video file; base64 in JSON), and two output columns, ``label`` and
+``probabilities`` (class to probability, most probable first).
+"""
+
+from __future__ import annotations
+
+import base64
+import shutil
+from importlib.metadata import requires, version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from varml.inference.predictor import Predictor
+from varml.models.model_files import verify
+
+FLAVOR = "varml"
+DATA = "model"
+LOADER = "varml.tracking.flavor"
+# What prediction imports; the rest of varml's requirements is for training and tracking.
+_NEEDED = (
+    "av", "decord", "mlflow", "numpy", "opencv-python-headless", "pandas", "pebble", "pydantic", "safetensors",
+    "simplejpeg", "timm", "torch", "torchvision",
+)  # fmt: skip
+
+
+def save_model(folder: Path, path: str, mlflow_model: Any = None, **_: Any) -> None:
+    """Save the model folder ``folder`` as an MLflow model at ``path``."""
+    from mlflow import pyfunc
+    from mlflow.models import Model
+
+    verify(folder)
+    target = Path(path)
+    target.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(folder, target / DATA)
+    mlflow_model = mlflow_model or Model()
+    mlflow_model.signature = signature()
+    requirements = pip_requirements()
+    (target / "requirements.txt").write_text("\n".join(requirements) + "\n")
+    pyfunc.add_to_model(mlflow_model, loader_module=LOADER, data=DATA, python_env=_write_python_env(target))
+    mlflow_model.add_flavor(FLAVOR, varml_version=version("varml"), data=DATA)
+    mlflow_model.save(str(target / "MLmodel"))
+
+
+def log_model(folder: Path, run_id: str, name: str = "model", model_id: str | None = None) -> Any:
+    """Log the model folder ``folder`` to a run and return MLflow's ``ModelInfo``."""
+    import sys
+
+    from mlflow.models import Model
+
+    return Model.log(artifact_path=None, name=name, flavor=sys.modules[LOADER], run_id=run_id, folder=folder)
+
+
+def load_model(uri: str) -> Predictor:
+    """Return the predictor of a model by any MLflow URI; varml's own loader checks and reads it."""
+    from mlflow.artifacts import download_artifacts
+
+    return Predictor.load(Path(download_artifacts(artifact_uri=uri)) / DATA)
+
+
+def signature() -> Any:
+    """Return the signature that every varml model has."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types.schema import Map
+
+    inputs = Schema([ColSpec(DataType.binary, "video")])
+    outputs = Schema([ColSpec(DataType.string, "label"), ColSpec(Map(DataType.double), "probabilities")])
+    return ModelSignature(inputs, outputs)
+
+
+def pip_requirements() -> list[str]:
+    """Return what a model needs to predict, at the versions that are installed."""
+    named = {r.split(";")[0].split(">")[0].strip() for r in requires("varml") or []}
+    return [f"{name}=={_public(version(name))}" for name in ("varml", *_NEEDED) if name == "varml" or name in named]
+
+
+def _load_pyfunc(path: str) -> _PyfuncModel:
+    return _PyfuncModel(Predictor.load(Path(path)))
+
+
+class _PyfuncModel:
+    """What ``mlflow.pyfunc.load_model`` wraps."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self._predictor = predictor
+
+    def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """Return ``label`` and ``probabilities`` of each row's ``video``."""
+        answers = self._predictor.predict_bytes([_as_bytes(value) for value in model_input["video"]])
+        rows = {"label": [a.label for a in answers], "probabilities": [a.probabilities for a in answers]}
+        return pd.DataFrame(rows, index=model_input.index)
+
+
+def _as_bytes(value: bytes | str) -> bytes:
+    return value if isinstance(value, bytes) else base64.b64decode(value)
+
+
+def _write_python_env(target: Path) -> str:
+    from mlflow.utils.environment import _PythonEnv
+
+    _PythonEnv.current().to_yaml(str(target / "python_env.yaml"))
+    return "python_env.yaml"
+
+
+def _public(full: str) -> str:
+    # "2.13.0+cpu" names a build that the package index may not have.
+    return full.split("+")[0]

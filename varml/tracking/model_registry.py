@@ -1,0 +1,98 @@
+"""Versions of the registered model: @challenger is the newest, @champion is what serves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from varml.errors import TrackingError
+from varml.models.model_files import model_digest
+from varml.tracking.flavor import log_model
+from varml.tracking.runs import MODEL_DIGEST, TrackedRun
+from varml.tracking.store import open_client
+
+CHALLENGER = "challenger"
+CHAMPION = "champion"
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A version, and whether it became the champion because there was none."""
+
+    version: str
+    champion: str
+
+
+def register_model(folder: Path, name: str, run: TrackedRun, tags: dict[str, str]) -> Registered:
+    """Register the model in ``folder`` under ``name``, linked to ``run``, and point @challenger at it.
+
+    A version of the same model from the same run is used again. @champion moves only where there is none yet.
+    """
+    client = open_client()
+    digest = model_digest(folder)
+    version = _existing(client, name, digest, run.run_id) or _create(client, folder, name, run)
+    for key, value in {MODEL_DIGEST: digest, **tags}.items():
+        client.set_model_version_tag(name, version, key, value)
+    client.set_registered_model_alias(name, CHALLENGER, version)
+    champion = version_of(client, name, CHAMPION)
+    if champion is None:
+        client.set_registered_model_alias(name, CHAMPION, version)
+    return Registered(version, champion or version)
+
+
+def promote(name: str, version: str | None = None) -> Registered:
+    """Point @champion at ``version``, or at the present challenger.
+
+    Raises TrackingError where there is no such version.
+    """
+    from mlflow.exceptions import MlflowException
+
+    client = open_client()
+    chosen = version or version_of(client, name, CHALLENGER)
+    if chosen is None:
+        raise TrackingError(f"model {name!r} has no version in {_store()}; run `dvc repro` first")
+    try:
+        client.set_registered_model_alias(name, CHAMPION, chosen)
+    except MlflowException as error:
+        versions = sorted((v.version for v in client.search_model_versions(f"name='{name}'")), key=int)
+        raise TrackingError(
+            f"model {name!r} has no version {chosen!r}; there are {', '.join(versions) or 'none'}"
+        ) from error
+    return Registered(str(chosen), str(chosen))
+
+
+def version_of(client: Any, name: str, alias: str) -> str | None:
+    """Return the version that ``alias`` points at, or None."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return str(client.get_model_version_by_alias(name, alias).version)
+    except MlflowException:
+        return None
+
+
+def _existing(client: Any, name: str, digest: str, run_id: str) -> str | None:
+    for version in client.search_model_versions(f"name='{name}'"):
+        if version.run_id == run_id and version.tags.get(MODEL_DIGEST) == digest:
+            return str(version.version)
+    return None
+
+
+def _create(client: Any, folder: Path, name: str, run: TrackedRun) -> str:
+    from mlflow.exceptions import MlflowException
+
+    info = log_model(folder, run.run_id)
+    try:
+        client.create_registered_model(name, description="Action recogniser found by varml.")
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    created = client.create_model_version(name, source=info.model_uri, run_id=run.run_id, model_id=info.model_id)
+    return str(created.version)
+
+
+def _store() -> str:
+    from varml.tracking.store import tracking_uri
+
+    return tracking_uri().split("@")[-1]  # a URI may hold a password before its host

@@ -1,0 +1,62 @@
+"""The MLflow store of a project: ``MLFLOW_TRACKING_URI``, else SQLite under the project root."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+from varml.ground.paths import project_root
+
+DATABASE = "mlflow.db"
+ARTIFACTS = "mlartifacts"
+
+
+def tracking_uri() -> str:
+    """Return where runs and models are kept."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project_root() / DATABASE}"
+
+
+def open_client() -> Any:
+    """Return an ``MlflowClient`` on the project's store, and make it MLflow's current one.
+
+    The database is created here, before any worker could race for it.
+    """
+    mlflow = import_mlflow()
+    uri = tracking_uri()
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(os.environ.get("MLFLOW_REGISTRY_URI") or uri)
+    return mlflow.MlflowClient()
+
+
+def import_mlflow() -> Any:
+    """Import MLflow without telemetry and without its log of every database migration."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    for name in ("alembic", "mlflow.store.db.utils", "mlflow.store.model_registry"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    import mlflow
+
+    return mlflow
+
+
+def experiment_id(client: Any, name: str) -> str:
+    """Return the id of the experiment ``name``, created if need be.
+
+    With a database on this machine its artifacts get an absolute place under the project root: MLflow's default is
+    the folder where the process happens to run. A server decides for itself.
+    """
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    local = tracking_uri().startswith("sqlite:")
+    place = (project_root() / ARTIFACTS / name).as_uri() if local else None
+    return str(client.create_experiment(name, artifact_location=place))
+
+
+def ui_command() -> str:
+    """Return the command that shows the runs."""
+    uri = tracking_uri()
+    if uri.startswith("http"):
+        return f"open {uri}"
+    local = uri == f"sqlite:///{project_root() / DATABASE}"
+    return f"mlflow ui --backend-store-uri {f'sqlite:///{DATABASE}' if local else uri}"
