@@ -43,6 +43,10 @@ class Choices(Leaf):
         """Return values that must all be valid for the param."""
         return list(self.choices)
 
+    def offers(self, value: Any) -> bool:
+        """Return whether a trial can have ``value``."""
+        return value in self.choices
+
 
 class Range(Leaf):
     """A dimension of numbers between ``low`` and ``high``, both included."""
@@ -68,6 +72,10 @@ class Range(Leaf):
     def samples(self) -> list[Any]:
         """Return values that must all be valid for the param."""
         return [int(self.low), int(self.high)] if self.type == "int" else [self.low, self.high]
+
+    def offers(self, value: Any) -> bool:
+        """Return whether ``value`` lies in the range."""
+        return bool(self.low <= value <= self.high)
 
 
 Dimension = Choices | Range

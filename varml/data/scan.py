@@ -62,7 +62,10 @@ def write_files(path: Path, rows: list[ScannedFile]) -> None:
 def read_files(path: Path) -> list[ScannedFile]:
     """Return what :func:`write_files` wrote."""
     with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-        return [ScannedFile(**{**row, "size": int(row["size"])}) for row in csv.DictReader(file)]
+        return [
+            ScannedFile(row["path"], row["label"], row["group"], row["split"], int(row["size"]), row["digest"])
+            for row in csv.DictReader(file)
+        ]
 
 
 def _refuse_irregular(source: Path, rows: list[LabelledFile]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Protocol
 
 import cv2
@@ -33,5 +34,5 @@ def estimate_flow(frames: RgbFrames, name: str) -> Flow:
     """Return the flow inside each segment: (S, F, H, W, 3) uint8 RGB gives (S, F-1, H, W, 2) float32 px."""
     estimator = estimators[name]()
     gray = [[cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in segment] for segment in frames]
-    flow = [[estimator.estimate(a, b) for a, b in zip(segment, segment[1:], strict=False)] for segment in gray]
+    flow = [[estimator.estimate(a, b) for a, b in pairwise(segment)] for segment in gray]
     return np.asarray(flow, dtype=np.float32)

@@ -30,7 +30,7 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
             handle.flush()
             os.fsync(handle.fileno())
         _use_default_mode(handle.name)
-        os.replace(handle.name, path)
+        Path(handle.name).replace(path)
     except BaseException:
         Path(handle.name).unlink(missing_ok=True)
         raise
@@ -56,4 +56,4 @@ def _use_default_mode(name: str) -> None:
     # tempfile makes files that only their owner reads; other users of the project need the usual mode.
     umask = os.umask(0)
     os.umask(umask)
-    os.chmod(name, 0o666 & ~umask)  # noqa: PTH101 - the name is a plain string here
+    Path(name).chmod(0o666 & ~umask)

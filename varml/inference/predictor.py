@@ -95,7 +95,7 @@ class Predictor:
         features = compute_features(self.model.backbone, frames, clip_flow(frames, pre.flow), pre.features)
         batch = {stream: torch.from_numpy(values).float()[None] for stream, values in features.items()}
         with torch.inference_mode():
-            return self.model.recognizer(batch).softmax(-1)[0].numpy()  # type: ignore[no-any-return]
+            return self.model.recognizer(batch).softmax(-1)[0].numpy()
 
 
 def read_clip(task: ClipTask) -> Frames:

@@ -32,10 +32,10 @@ class Backbone(nn.Module):
         if features.ndim == 3:
             features = features[:, getattr(self.network, "num_prefix_tokens", 0) :]  # (B, L, D)
             side = round(features.shape[1] ** 0.5)
-            return features.transpose(1, 2).unflatten(2, (side, -1))  # type: ignore[no-any-return]
+            return features.transpose(1, 2).unflatten(2, (side, -1))
         if getattr(self.network, "output_fmt", "NCHW") == "NHWC":
-            return features.permute(0, 3, 1, 2)  # type: ignore[no-any-return]
-        return features  # type: ignore[no-any-return]
+            return features.permute(0, 3, 1, 2)
+        return features
 
 
 def build_backbone(name: str, size_px: int, weights: Mapping[str, str] | None) -> Backbone:

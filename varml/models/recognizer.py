@@ -41,4 +41,4 @@ class Recognizer(nn.Module):
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
         """Return logits (B, K) of features, stream to (B, T, G, D)."""
-        return self.fusion({s: self.encoders[s](features[s]) for s in self.streams})  # type: ignore[no-any-return]
+        return self.fusion({s: self.encoders[s](features[s]) for s in self.streams})

@@ -42,11 +42,11 @@ def best_content(result: SearchResult, params: Params) -> dict[str, Any]:
     return {
         "metric": params.search.metric,
         "baseline": round(result.baseline.score, 6),
-        "beats_baseline": bool(result.ranked[0].value > result.baseline.score),  # type: ignore[operator]
+        "beats_baseline": bool(result.ranked[0].value > result.baseline.score),
         "ranked": [
             {
                 "trial": trial.number,
-                "value": round(float(trial.value), 6),  # type: ignore[arg-type]
+                "value": round(float(trial.value), 6),
                 "log_loss": round(float(trial.user_attrs[LOSS]), 6),
                 "params": dict(trial.params),
             }

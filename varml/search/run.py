@@ -29,7 +29,7 @@ from varml.search.study import (
     reap,
     seed_sampler,
 )
-from varml.search.trial_runs import log_missing_trials, log_trial
+from varml.search.trial_runs import log_missing_trials, log_trial, outcome_of
 from varml.tracking.runs import KIND, TrackedRun, children, create_run
 from varml.training.baseline import fit_baseline, predict_baseline
 from varml.training.loop import Probabilities
@@ -133,10 +133,12 @@ class Search:
         best = ranked_trials(study)
         if best and best[0].value is not None:
             self.parent.log_metrics({"best_value": best[0].value}, step=len(trials))
-        shown = ended.state.name.lower() if ended.value is None else f"{ended.value:.3f}"
         values = ", ".join(f"{k.rsplit('.', 1)[-1]} {_short(v)}" for k, v in ended.params.items())
         top = f"{best[0].value:.3f}" if best else "none"
-        print(f"trial {len(trials)}/{self.params.search.num_trials}: {shown} (best {top}) {values}", flush=True)
+        print(
+            f"trial {len(trials)}/{self.params.search.num_trials}: {outcome_of(ended)} (best {top}) {values}",
+            flush=True,
+        )
 
     @property
     def _experiment(self) -> str:
@@ -153,15 +155,7 @@ def _baseline_oof(data: FeatureSet, folds: list[Positions]) -> Probabilities:
 
 def _allowed(values: Mapping[str, Any], dimensions: Mapping[str, Dimension]) -> dict[str, Any]:
     # A value that its own dimension does not offer is left to the sampler.
-    return {
-        path: value
-        for path, value in values.items()
-        if (
-            (choices := getattr(dimensions[path], "choices", None)) is None
-            and dimensions[path].low <= value <= dimensions[path].high
-        )  # type: ignore[union-attr]
-        or (choices is not None and value in choices)
-    }
+    return {path: value for path, value in values.items() if dimensions[path].offers(value)}
 
 
 def _why_none(study: optuna.Study) -> str:

@@ -46,12 +46,21 @@ def log_trial(trial: FrozenTrial, parent: TrackedRun, experiment: str, result: T
 def _name(trial: FrozenTrial) -> str:
     # Readable in a list of runs: number, the chosen names and depths, value.
     chosen = [str(value) for value in trial.params.values() if not isinstance(value, float)]
-    value = f"{trial.value:.3f}" if trial.value is not None else trial.state.name.lower()
-    return " ".join([f"#{trial.number:03d}", *chosen, value])
+    return " ".join([f"#{trial.number:03d}", *chosen, outcome_of(trial)])
+
+
+def outcome_of(trial: FrozenTrial) -> str:
+    """Return the value of a complete trial, or the state of another."""
+    # Optuna gives a pruned trial the last thing reported as its value, which here is one video.
+    if trial.state == TrialState.COMPLETE:
+        return f"{trial.value:.3f}"
+    return trial.state.name.lower()
 
 
 def _points(trial: FrozenTrial, result: TrialResult | None) -> list[Point]:
-    points: list[Point] = [("value", trial.value, 0)] if trial.value is not None else []
+    points: list[Point] = []
+    if trial.state == TrialState.COMPLETE and trial.value is not None:
+        points.append(("value", trial.value, 0))
     if result is None:
         return points
     points += [("fold_score", score, fold) for fold, score in enumerate(result.fold_scores)]

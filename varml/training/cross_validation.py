@@ -29,7 +29,8 @@ def cross_validate(
     """Yield the result of each fold; the caller may stop in between. Fold i is trained from ``seed`` + i."""
     for index, positions in enumerate(folds):
         training = data.subset(np.setdiff1d(np.arange(len(data)), positions))
-        validation, epochs = data.subset(positions), []
+        validation = data.subset(positions)
+        epochs: list[EpochMetrics] = []
 
         def keep(_: int, metrics: EpochMetrics, kept: list[EpochMetrics] = epochs) -> None:
             kept.append(metrics)

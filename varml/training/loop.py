@@ -116,7 +116,7 @@ def _train_epoch(
         logits = recognizer(_batch(features, chosen))
         loss = F.cross_entropy(logits, labels[chosen], label_smoothing=train.label_smoothing)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(recognizer.parameters(), MAX_GRADIENT_NORM)
         optimizer.step()
         scheduler.step()

@@ -21,4 +21,4 @@ class Concat(Fusion):
     def forward(self, tokens: Tokens) -> Tensor:
         """Return logits (see :class:`Fusion`)."""
         pooled = torch.cat([tokens[stream].mean(1) for stream in self.streams], dim=-1)  # (B, 2W)
-        return self.classifier(pooled)  # type: ignore[no-any-return]
+        return self.classifier(pooled)

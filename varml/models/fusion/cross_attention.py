@@ -31,8 +31,8 @@ class CrossAttention(Fusion):
         pooled = [
             self._look_up(own, other, tokens, normal).mean(1) for own, other in (("rgb", "flow"), ("flow", "rgb"))
         ]
-        return self.classifier(torch.cat(pooled, dim=-1))  # type: ignore[no-any-return]
+        return self.classifier(torch.cat(pooled, dim=-1))
 
     def _look_up(self, own: str, other: str, tokens: Tokens, normal: Tokens) -> Tensor:
         found, _ = self.attentions[own](normal[own], normal[other], normal[other], need_weights=False)  # (B, T, W)
-        return tokens[own] + found  # type: ignore[no-any-return]
+        return tokens[own] + found
