@@ -38,13 +38,12 @@ def source_faults(tree: dict[str, Any]) -> list[Fault]:
     name, annotations = get_path(tree, "data.source"), get_path(tree, "data.annotations")
     if not isinstance(name, str):
         return [Fault("data.source", name, "must name a folder of labelled videos, such as 'sample'")]
-    source = source_folder(name)
+    source, root = source_folder(name), project_root()
+    if root.is_relative_to(source) or any(source.is_relative_to((root / out).resolve()) for out in OUT_FOLDERS):
+        rule = f"must not hold the project or lie inside a folder that stages write ({_listed(OUT_FOLDERS)})"
+        return [Fault("data.source", name, rule)]
     if not source.is_dir():
         rule = "must be a folder; this is a file" if source.exists() else "must be a folder that exists"
-        return [Fault("data.source", name, rule)]
-    root = project_root()
-    if source == root or any(source.is_relative_to((root / out).resolve()) for out in OUT_FOLDERS):
-        rule = f"must not be the project itself or lie inside a folder that stages write ({_listed(OUT_FOLDERS)})"
         return [Fault("data.source", name, rule)]
     return _annotation_faults(name, source, annotations)
 

@@ -1,0 +1,32 @@
+"""The walks of CONTRIBUTING.md: what they add passes the contract suites and the check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import make_project
+from walks import blocks
+
+pytestmark = pytest.mark.pipeline
+
+
+@pytest.mark.parametrize(
+    ("heading", "suite", "params"),
+    [
+        ("Adding a fusion", "tests/models/test_fusion_contract.py", {"model": {"fusion": "product"}}),
+        ("Adding a flow estimator", "tests/flow/test_flow_contract.py", {"flow": {"estimator": "dis_medium"}}),
+    ],
+)
+def test_a_new_part_is_one_file(heading: str, suite: str, params: dict, tmp_path: Path, videos: Path) -> None:
+    project = make_project(tmp_path / "walk", str(videos))
+    (code,) = blocks("CONTRIBUTING.md", "python", heading)
+    path = code.splitlines()[0].removeprefix("# ")
+    (project.root / path).write_text(code)
+    project.set(**params)
+    status, output = project.run("python", "-m", "pipelines.check")
+    assert status == 0, output
+    name = next(iter(next(iter(params.values())).values()))
+    status, output = project.run("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", suite, "-k", name)
+    assert status == 0, output
+    assert " passed" in output

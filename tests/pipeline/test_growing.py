@@ -1,0 +1,90 @@
+"""What a change costs: an added video, an added backbone, an interrupted search."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import Project
+from mlflow import MlflowClient
+from walks import yaml_of
+
+pytestmark = pytest.mark.pipeline
+
+
+def stored(project: Project, name: str) -> dict[str, int]:
+    """Return the time of change of every file of an extraction."""
+    folder = project.root / "data" / name
+    return {str(f.relative_to(folder)): f.stat().st_mtime_ns for f in folder.rglob("*") if f.is_file()}
+
+
+def test_adding_a_video_and_a_backbone_computes_just_that(finished: Project, videos: Path, tmp_path: Path) -> None:
+    project = finished.copy(tmp_path / "grown")
+    shutil.copytree(videos, tmp_path / "videos")
+    shutil.copy(videos / "wave/person01_1.mp4", tmp_path / "videos/wave/person05_1.mp4")
+    with (tmp_path / "videos/wave/person05_1.mp4").open("ab") as file:
+        file.write(b"\0\0\0\x08free")  # an empty box: another file, the same frames
+    project.set(data={"source": str(tmp_path / "videos")})
+    before = {name: stored(project, name) for name in ("frames", "flow", "features")}
+    project.repro("extract_features")
+    after = {name: stored(project, name) for name in before}
+    assert [len(after[name]) - len(before[name]) for name in before] == [1, 1, 2]
+    assert all(after[name].items() >= before[name].items() for name in before)
+
+    # The walk of CONTRIBUTING.md, with weights that anybody can make.
+    from safetensors.torch import save_file
+
+    from varml.models.backbones import _timm
+
+    (project.root / "weights").mkdir()
+    save_file(_timm().create_model("resnet10t").state_dict(), project.root / "weights/resnet10t.safetensors")
+    walk = yaml_of("Adding a backbone")
+    project.set(features=walk["features"], search={"space": walk["search"]["space"]})
+    project.repro("extract_features")
+    grown = stored(project, "features")
+    assert grown.items() >= after["features"].items()
+    new = set(grown) - set(after["features"])
+    assert len(new) == 25
+    assert {name.split("/")[0] for name in new} == {"resnet10t"}
+
+    status, output = project.run("varml", "clean")
+    assert (status, output.strip().splitlines()[-1].split(",")[0]) == (0, "removed 0 files")
+    project.set(data={"source": str(videos)})
+    project.repro("ingest")
+    status, output = project.run("varml", "clean")
+    assert status == 0
+    assert "removed 5 files" in output  # frames, flow, and features of three backbones
+
+
+def test_an_interrupted_search_loses_no_trial_and_leaves_nothing_running(finished: Project, tmp_path: Path) -> None:
+    project = finished.copy(tmp_path / "interrupted")
+    project.set(search={"num_trials": 12, "sampler": "random"})
+    process = project.start("dvc", "repro", start_new_session=True)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("trial 3/"):
+            break
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode != 0
+    output = project.repro()
+    numbers = [int(number) for number in re.findall(r"^trial (\d+)/12", output, flags=re.MULTILINE)]
+    assert numbers[0] >= 4, "trials that had ended were run again"
+    assert numbers[-1] == 12
+    trials = pd.read_csv(project.root / "search/trials.csv")
+    assert len(trials) == 12
+    client = MlflowClient(f"sqlite:///{project.root}/mlflow.db")
+    # Copied with the project: the experiment of the first search is the same, its study another.
+    experiment = client.get_experiment_by_name("varml")
+    runs = client.search_runs([experiment.experiment_id], max_results=1000)
+    assert not [run for run in runs if run.info.status == "RUNNING"]
+    (parent, *_) = [r for r in runs if r.data.tags.get("varml.kind") == "search"]
+    children = [r for r in runs if r.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+    assert sorted(int(r.data.tags["varml.trial"]) for r in children if "varml.trial" in r.data.tags) == sorted(
+        trials["number"]
+    )
