@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,10 @@ def open_study(folder: Path, name: str, params: Params) -> optuna.Study:
     logging.getLogger("optuna").setLevel(logging.WARNING)
     folder.mkdir(parents=True, exist_ok=True)
     storage = JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
+    with _experimental():
+        pruner = PRUNINGS[params.search.pruner].make()
     return optuna.create_study(
-        storage=storage,
-        study_name=name,
-        direction="maximize",
-        load_if_exists=True,
-        pruner=PRUNINGS[params.search.pruner].make(),
+        storage=storage, study_name=name, direction="maximize", load_if_exists=True, pruner=pruner
     )
 
 
@@ -49,8 +48,7 @@ def seed_sampler(study: optuna.Study, params: Params) -> None:
     A sampler that is restarted with one seed would draw its first trials again.
     """
     seed = (params.seed * 1_000_003 + len(ended_trials(study))) % 2**32
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    with _experimental():
         study.sampler = SAMPLERS[params.search.sampler](seed)
 
 
@@ -79,6 +77,14 @@ def enqueue_first(study: optuna.Study, values: Mapping[str, Any]) -> None:
     """Put the params.yaml's own values first into an empty study."""
     if not study.get_trials():
         study.enqueue_trial(dict(values))
+
+
+@contextmanager
+def _experimental() -> Iterator[None]:
+    # Optuna warns of options that it may change; the versions are pinned from below and the tests would see it.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        yield
 
 
 def _value(trial: FrozenTrial) -> float:

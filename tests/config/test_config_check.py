@@ -1,0 +1,163 @@
+"""What types cannot tell: names that live in registries, and the data source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from varml.config.check import check_params, source_folder
+from varml.errors import ConfigError, Fault
+
+Changed = Callable[[dict[str, Any]], dict[str, Any]]
+Check = Callable[[dict[str, Any]], list[Fault]]
+VALID = {
+    "model.backbone": ["tf_efficientnet_lite0", "tf_efficientnet_lite1"],
+    "model.fusion": ["rgb", "flow", "concat", "cross_attention", "late"],
+    "flow.estimator": ["dis", "farneback"],
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project with one labelled folder, ``sample``."""
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    root = tmp_path / "project"
+    (root / ".dvc").mkdir(parents=True)
+    (root / "sample" / "wave").mkdir(parents=True)
+    (root / "deep").mkdir()
+    monkeypatch.chdir(root / "deep")
+    return root
+
+
+@pytest.fixture
+def check(project: Path, changed: Changed) -> Check:
+    """A function that returns the faults of the shipped params with other values at dotted paths."""
+
+    def run(values: dict[str, Any]) -> list[Fault]:
+        YAML(typ="safe").dump(changed({"data.source": "sample", "data.annotations": None, **values}), project / "p")
+        try:
+            check_params(project / "p", VALID)
+        except ConfigError as error:
+            return error.faults
+        return []
+
+    return run
+
+
+def test_the_shipped_params_pass(check: Check):
+    assert check({}) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "at", "nearest"),
+    [
+        ("model.backbone", "tf_efficientnet_lite7", "model.backbone", "tf_efficientnet_lite"),
+        ("model.fusion", "concta", "model.fusion", "concat"),
+        ("flow.estimator", "farnback", "flow.estimator", "farneback"),
+        ("search.space.model.fusion.choices", ["concat", "lat"], "search.space.model.fusion", "late"),
+        ("search.space.model.backbone.choices", ["efficientnet_lite0"], "search.space.model.backbone", "tf_eff"),
+    ],
+)
+def test_a_misspelt_name_of_a_registry(check: Check, path: str, value: Any, at: str, nearest: str):
+    (fault,) = check({path: value})
+    assert fault.path == at
+    assert fault.value == (value[-1] if isinstance(value, list) else value)
+    assert fault.nearest is not None
+    assert fault.nearest.startswith(nearest)
+    names = VALID[path.removeprefix("search.space.").removesuffix(".choices")]
+    assert fault.rule == f"must be one of {', '.join(names)}"
+
+
+def test_a_long_list_of_names_is_counted(project: Path, check: Check, changed: Changed):
+    names = [f"net{number}" for number in range(13)]
+    with pytest.raises(ConfigError, match=r"model.backbone = 'tf_efficientnet_lite0': must be one of 13 names"):
+        check_params(write(project, changed({"data.source": "sample"})), {"model.backbone": names})
+
+
+def write(project: Path, tree: dict[str, Any]) -> Path:
+    YAML(typ="safe").dump(tree, project / "p")
+    return project / "p"
+
+
+def test_names_source_types_and_space_come_together(check: Check):
+    faults = check(
+        {"seed": -1, "model.fusion": "lat", "data.source": "missing", "search.space": {"train": {"lr": {"choices": []}}}}
+    )
+    assert sorted(fault.path for fault in faults) == [
+        "data.source", "model.fusion", "search.space.train.lr.choices", "seed",
+    ]  # fmt: skip
+
+
+def test_a_source_that_does_not_exist(check: Check):
+    assert check({"data.source": "missing"}) == [
+        Fault("data.source", "missing", "must be a folder that exists"),
+    ]
+
+
+def test_no_source(check: Check):
+    (fault,) = check({"data.source": None})
+    assert (fault.path, fault.value) == ("data.source", None)
+    assert fault.rule.startswith("must name a folder of labelled videos")
+
+
+def test_a_source_that_is_a_file(check: Check, project: Path):
+    (project / "clip.mp4").write_bytes(b"x")
+    assert check({"data.source": "clip.mp4"}) == [
+        Fault("data.source", "clip.mp4", "must be a folder; this is a file"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["data", "data/frames", "model", ".varml", ".", "", "sample/..", "deep/../search/x"])
+def test_a_source_that_stages_write_or_that_is_the_project(check: Check, project: Path, name: str):
+    (project / name).mkdir(parents=True, exist_ok=True)
+    (fault,) = check({"data.source": name})
+    assert (fault.path, fault.value) == ("data.source", name)
+    assert fault.rule.startswith("must not ")
+    assert "data, search, model" in fault.rule
+
+
+def test_a_link_into_a_folder_that_stages_write(check: Check, project: Path):
+    (project / "data" / "frames").mkdir(parents=True)
+    (project / "linked").symlink_to(project / "data" / "frames")
+    (fault,) = check({"data.source": "linked"})
+    assert fault.path == "data.source"
+    assert fault.rule.startswith("must not ")
+
+
+def test_a_folder_whose_name_begins_like_one_that_stages_write(check: Check, project: Path):
+    (project / "data_of_mine").mkdir()
+    assert check({"data.source": "data_of_mine"}) == []
+
+
+def test_a_source_outside_the_project(check: Check, tmp_path: Path):
+    (tmp_path / "elsewhere").mkdir()
+    assert check({"data.source": str(tmp_path / "elsewhere")}) == []
+    assert check({"data.source": "../elsewhere"}) == []
+
+
+def test_a_relative_source_starts_at_the_root_wherever_we_are(project: Path):
+    assert source_folder("sample") == project / "sample"
+
+
+def test_annotations_that_do_not_exist_name_the_nearest_csv(check: Check, project: Path):
+    for name in ("labels.csv", "other.csv"):
+        (project / "sample" / name).write_text("path,label\n")
+    (fault,) = check({"data.annotations": "labls.csv"})
+    assert (fault.path, fault.value, fault.nearest) == ("data.annotations", "labls.csv", "labels.csv")
+    assert fault.rule == "must be a CSV in sample, or null for one folder per class"
+    assert check({"data.annotations": "other.csv"}) == []
+
+
+def test_annotations_that_do_not_exist_name_any_csv_there_is(check: Check, project: Path):
+    assert check({"data.annotations": "x"})[0].nearest is None
+    (project / "sample" / "labels.csv").write_text("path,label\n")
+    assert check({"data.annotations": "x"})[0].nearest == "labels.csv"
+
+
+def test_annotations_that_are_a_folder(check: Check):
+    (fault,) = check({"data.annotations": "wave"})
+    assert (fault.path, fault.value) == ("data.annotations", "wave")

@@ -1,0 +1,69 @@
+"""timm models of different layouts as backbones: always a map (B, D, h, w)."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from varml.models.backbones import backbone_names, build_backbone
+
+# Name, width of the map, side of the map at 64 px.
+LAYOUTS = [
+    ("resnet18", 512, 2),  # NCHW
+    ("mobilenetv3_small_050", 288, 2),  # its num_features is 1024, after the pooling
+    ("swin_tiny_patch4_window7_224", 768, 2),  # NHWC, of fixed input size
+    ("vit_tiny_patch16_224", 192, 4),  # tokens behind a class token, of fixed input size
+    ("deit_tiny_distilled_patch16_224", 192, 4),  # tokens behind two others
+    ("test_convnext", 64, 2),
+]
+
+
+@pytest.mark.parametrize(("name", "dim", "side"), LAYOUTS)
+def test_any_layout_gives_a_map(name: str, dim: int, side: int) -> None:
+    backbone = build_backbone(name, 64, None)
+    with torch.inference_mode():
+        features = backbone(torch.rand(2, 3, 64, 64))
+    assert features.shape == (2, dim, side, side)
+    assert backbone.dim == dim
+    assert not backbone.training
+
+
+@pytest.mark.parametrize(("name", "num_prefix_tokens"), [("test_vit", 1), ("deit_tiny_distilled_patch16_224", 2)])
+def test_tokens_are_laid_out_row_by_row(name: str, num_prefix_tokens: int) -> None:
+    backbone, image = build_backbone(name, 64, None), torch.rand(1, 3, 64, 64)
+    with torch.inference_mode():
+        tokens = backbone.network.forward_features((image - backbone.mean) / backbone.std)
+        features = backbone(image)
+    assert torch.equal(features[0, :, 0, 1], tokens[0, num_prefix_tokens + 1])
+    assert torch.equal(features[0, :, 2, 3], tokens[0, num_prefix_tokens + 2 * 4 + 3])
+
+
+def test_channels_last_is_turned_without_mixing_rows_and_columns() -> None:
+    backbone, image = build_backbone("swin_tiny_patch4_window7_224", 64, None), torch.rand(1, 3, 64, 64)
+    with torch.inference_mode():
+        last = backbone.network.forward_features((image - backbone.mean) / backbone.std)
+        assert torch.equal(backbone(image)[0, :, 0, 1], last[0, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("name", "mean", "std"),
+    [
+        ("tf_efficientnet_lite0", [0.5, 0.5, 0.5], [0.5, 0.5, 0.5]),
+        ("test_efficientnet", [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+    ],
+)
+def test_images_are_standardised_as_the_weights_expect(name: str, mean: list[float], std: list[float]) -> None:
+    backbone = build_backbone(name, 64, None)
+    assert backbone.mean.flatten().tolist() == pytest.approx(mean)
+    assert backbone.std.flatten().tolist() == pytest.approx(std)
+    grey = torch.tensor(mean).view(1, 3, 1, 1).expand(1, 3, 64, 64)
+    with torch.inference_mode():
+        expected = backbone.network.forward_features(torch.zeros(1, 3, 64, 64))
+        assert torch.allclose(backbone(grey), expected, atol=1e-5)
+        assert not torch.allclose(backbone(grey * 0), expected, atol=1e-5)
+
+
+def test_names_include_the_packaged_backbones_and_tags() -> None:
+    names = backbone_names()
+    assert {"tf_efficientnet_lite0", "tf_efficientnet_lite1", "resnet18", "resnet18.a1_in1k"} <= set(names)
+    assert names == sorted(set(names))

@@ -1,0 +1,77 @@
+"""The names of feature files: another name for everything that changes the features, and for nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from varml.config import Params, load_params
+from varml.config.space import apply_values
+from varml.models.feature_files import feature_files
+
+SHIPPED = Path(__file__).parents[2] / "params.yaml"
+LITE0, TINY = "tf_efficientnet_lite0", "test_resnet"
+MANIFEST = pd.DataFrame({"digest": ["a", "b"], "reader": ["decord", "pyav"]})
+
+
+@pytest.fixture(scope="module")
+def params() -> Params:
+    return load_params(SHIPPED)
+
+
+def names(params: Params, backbone: str = LITE0) -> list[str]:
+    return [path.name for path in feature_files(MANIFEST, params, backbone)]
+
+
+def test_files_lie_in_a_folder_for_each_backbone(params: Params) -> None:
+    files = feature_files(MANIFEST, params, LITE0, root=Path("/project"))
+    assert {file.parent for file in files} == {Path(f"/project/data/features/{LITE0}")}
+    assert len(set(files)) == 2
+    assert {file.suffix for file in files} == {".safetensors"}
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("features.image_size_px", 96),
+        ("features.grid_size", 3),
+        ("flow.estimator", "farneback"),
+        ("flow.bound_px", 7.0),
+        ("flow.jpeg_quality", 60),
+        ("frames.num_segments", 3),
+        ("frames.jpeg_quality", 60),
+    ],
+)
+def test_names_change_with_what_the_features_depend_on(params: Params, path: str, value: Any) -> None:
+    assert not set(names(apply_values(params, {path: value}))) & set(names(params))
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [("engine.num_workers", 3), ("train.lr", 0.5), ("seed", 9), ("model.width", 64), ("ingest.val_fraction", 0.3)],
+)
+def test_names_stay_with_what_they_do_not_depend_on(params: Params, path: str, value: Any) -> None:
+    assert names(apply_values(params, {path: value})) == names(params)
+
+
+def test_names_change_with_the_backbone(params: Params) -> None:
+    assert not set(names(params, "tf_efficientnet_lite1")) & set(names(params))
+
+
+def test_names_change_with_the_content_of_a_weights_file(params: Params, tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    named = apply_values(params, {"features.weights": {TINY: str(path)}})
+    path.write_bytes(b"one")
+    one = names(named, TINY)
+    assert names(named, TINY) == one
+    path.write_bytes(b"two")
+    assert not set(names(named, TINY)) & {*one, *names(params, TINY)}
+
+
+def test_naming_one_backbones_weights_leaves_the_others_files(params: Params, tmp_path: Path) -> None:
+    (tmp_path / "weights.safetensors").write_bytes(b"one")
+    named = apply_values(params, {"features.weights": {TINY: str(tmp_path / "weights.safetensors")}})
+    assert names(named, LITE0) == names(params, LITE0)

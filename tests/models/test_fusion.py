@@ -1,0 +1,156 @@
+"""One contract for every registered fusion, and the values of the shipped ones computed by hand."""
+
+from __future__ import annotations
+
+from math import log
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from varml.models.fusion import Fusion, fusions
+
+WIDTH, NUM_CLASSES, BATCH = 8, 3, 5
+NUM_STEPS = {"rgb": 4, "flow": 7}
+
+
+def build(name: str, dropout: float = 0.3) -> Fusion:
+    torch.manual_seed(0)
+    return fusions[name](width=WIDTH, num_classes=NUM_CLASSES, num_heads=2, dropout=dropout).eval()
+
+
+def random_tokens(seed: int = 1) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return {s: torch.randn(BATCH, steps, WIDTH, generator=generator) for s, steps in NUM_STEPS.items()}
+
+
+# The contract.
+
+
+@pytest.fixture(params=fusions.names())
+def name(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def test_the_registry_holds_the_shipped_fusions() -> None:
+    assert {"rgb", "flow", "concat", "late", "cross_attention"} <= set(fusions.names())
+
+
+def test_logits_have_a_row_per_video_and_a_column_per_class(name: str) -> None:
+    logits = build(name)(random_tokens())
+    assert logits.shape == (BATCH, NUM_CLASSES)
+    assert torch.isfinite(logits).all()
+
+
+def test_each_named_stream_is_read_and_no_other_is_needed(name: str) -> None:
+    fusion, tokens = build(name), random_tokens()
+    named = {stream: tokens[stream] for stream in fusion.streams}
+    logits = fusion(named)
+    assert torch.equal(fusion(tokens), logits)
+    for stream in fusion.streams:
+        changed = named | {stream: random_tokens(seed=2)[stream]}
+        assert not torch.allclose(fusion(changed), logits)
+
+
+def test_each_video_is_classified_by_itself(name: str) -> None:
+    fusion, tokens = build(name), random_tokens()
+    alone = fusion({stream: values[2:3] for stream, values in tokens.items()})
+    assert torch.allclose(fusion(tokens)[2:3], alone, atol=1e-6)
+
+
+def test_gradients_reach_every_parameter(name: str) -> None:
+    fusion = build(name, dropout=0.0).train()
+    F.cross_entropy(fusion(random_tokens()), torch.tensor([0, 1, 2, 0, 1])).backward()
+    without = [key for key, value in fusion.named_parameters() if value.grad is None or not value.grad.any()]
+    assert without == []
+
+
+def test_gradients_reach_every_step_of_every_named_stream(name: str) -> None:
+    fusion, tokens = build(name), {s: values.requires_grad_() for s, values in random_tokens().items()}
+    F.cross_entropy(fusion(tokens), torch.tensor([0, 1, 2, 0, 1])).backward()
+    for stream in fusion.streams:
+        assert tokens[stream].grad is not None
+        assert tokens[stream].grad.abs().sum(-1).gt(0).all()
+
+
+def test_a_state_dict_carries_the_whole_fusion(name: str) -> None:
+    fusion, tokens = build(name), random_tokens()
+    other = fusions[name](width=WIDTH, num_classes=NUM_CLASSES, num_heads=2, dropout=0.3).eval()
+    assert not torch.equal(other(tokens), fusion(tokens))
+    other.load_state_dict(fusion.state_dict())
+    assert torch.equal(other(tokens), fusion(tokens))
+
+
+def test_dropout_acts_in_training_and_not_in_evaluation(name: str) -> None:
+    fusion, tokens = build(name, dropout=0.5), random_tokens()
+    assert torch.equal(fusion(tokens), fusion(tokens))
+    fusion.train()
+    assert not torch.equal(fusion(tokens), fusion(tokens))
+
+
+# By hand. The mean rgb token is (3, 1), which layer normalisation makes (1, -1); the mean flow token is (0, 3),
+# which it makes (-1, 1). The flow has one step more than rgb.
+
+TOKENS = {"rgb": torch.tensor([[[2.0, 0.0], [4.0, 2.0]]]), "flow": torch.tensor([[[0.0, 0.0], [0.0, 3.0], [0.0, 6.0]]])}
+FIRST_AND_THIRD = [[1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]]
+
+
+def small(name: str) -> Fusion:
+    return fusions[name](width=2, num_classes=2, num_heads=1, dropout=0.5).eval()
+
+
+def set_linear(classifier: torch.nn.Module, weight: list[list[float]], bias: tuple[float, float] = (0.0, 0.0)) -> None:
+    linear = classifier[-1]
+    linear.load_state_dict({"weight": torch.tensor(weight), "bias": torch.tensor(bias)})
+
+
+def logits_of(fusion: Fusion) -> list[float]:
+    with torch.no_grad():
+        return fusion(TOKENS)[0].tolist()
+
+
+@pytest.mark.parametrize(("name", "expected"), [("rgb", [1.5, -2.0]), ("flow", [-0.5, 2.0])])
+def test_a_single_stream_classifies_its_mean_token(name: str, expected: list[float]) -> None:
+    fusion = small(name)
+    set_linear(fusion.classifier, [[1.0, 0.0], [0.0, 2.0]], bias=(0.5, 0.0))
+    assert logits_of(fusion) == pytest.approx(expected, abs=1e-4)
+
+
+def test_concat_classifies_both_mean_tokens_side_by_side() -> None:
+    fusion = small("concat")
+    set_linear(fusion.classifier, FIRST_AND_THIRD)
+    # (3, 1, 0, 3) has mean 1.75 and variance 1.6875.
+    assert logits_of(fusion) == pytest.approx([1.25 / 1.6875**0.5, -1.75 / 1.6875**0.5], abs=1e-4)
+
+
+def test_late_is_the_log_of_the_mean_probability() -> None:
+    fusion = small("late")
+    set_linear(fusion.classifiers["rgb"], [[1.0, 0.0], [0.0, 1.0]])  # logits (1, -1)
+    set_linear(fusion.classifiers["flow"], [[0.0, 0.0], [0.0, 0.0]], bias=(0.0, log(3)))  # probabilities 1/4 and 3/4
+    of_rgb = 0.8807970779778823  # 1 / (1 + exp(-2))
+    expected = [log((of_rgb + 0.25) / 2), log((1 - of_rgb + 0.75) / 2)]
+    assert logits_of(fusion) == pytest.approx(expected, abs=1e-4)
+
+
+def test_cross_attention_that_finds_nothing_is_concat() -> None:
+    fusion, concat = small("cross_attention"), small("concat")
+    for attention in fusion.attentions.values():
+        torch.nn.init.zeros_(attention.out_proj.weight)
+        torch.nn.init.zeros_(attention.out_proj.bias)
+    concat.classifier.load_state_dict(fusion.classifier.state_dict())
+    assert logits_of(fusion) == pytest.approx(logits_of(concat), abs=1e-6)
+
+
+def test_cross_attention_adds_what_it_finds_in_the_other_stream() -> None:
+    fusion = small("cross_attention")
+    nothing, identity = torch.zeros(2, 2), torch.eye(2)
+    for attention in fusion.attentions.values():
+        # Without queries every step of the other stream weighs alike.
+        attention.in_proj_weight.data = torch.cat([nothing, identity, identity])
+        attention.out_proj.weight.data = identity.clone()
+    set_linear(fusion.classifier, FIRST_AND_THIRD)
+    # Normalised flow steps are (0, 0), (-1, 1), (-1, 1), with mean (-2/3, 2/3); those of rgb have mean (1, -1).
+    # So (7/3, 5/3, 1, 2) is classified, with mean 7/4 and variance 35/144.
+    expected = [(7 / 3 - 7 / 4) / (35 / 144) ** 0.5, (1 - 7 / 4) / (35 / 144) ** 0.5]
+    assert logits_of(fusion) == pytest.approx(expected, abs=1e-4)

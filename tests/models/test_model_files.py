@@ -1,0 +1,142 @@
+"""A model on disk: the same logits after loading, the same bytes after saving twice, and nothing altered gets in."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from varml.config import load_params
+from varml.config.params import Model
+from varml.errors import ModelError
+from varml.models.backbones import Backbone
+from varml.models.model_files import (
+    FORMAT,
+    Description,
+    LoadedModel,
+    Preprocessing,
+    load_model,
+    model_digest,
+    save_model,
+)
+from varml.models.recognizer import Recognizer
+
+SHIPPED = load_params(Path(__file__).parents[2] / "params.yaml")
+CLASSES = ["jump", "run", "wave"]
+NUM_STEPS = {"rgb": 2, "flow": 3}
+
+
+def build(backbone: Backbone, model: Model, seed: int = 0) -> LoadedModel:
+    torch.manual_seed(seed)
+    recognizer = Recognizer(model, dim=backbone.dim, num_steps=NUM_STEPS, num_classes=len(CLASSES)).eval()
+    recognizer.fit_standardisation({s: torch.randn(4, t, 4, backbone.dim) for s, t in NUM_STEPS.items()})
+    features = SHIPPED.features.model_copy(update={"image_size_px": 64})
+    preprocessing = Preprocessing(
+        probe=SHIPPED.ingest.probe, frames=SHIPPED.frames, flow=SHIPPED.flow, features=features
+    )
+    description = Description(
+        format=FORMAT, classes=CLASSES, dim=backbone.dim, num_steps=NUM_STEPS, model=model, preprocessing=preprocessing
+    )
+    return LoadedModel(description, backbone, recognizer)
+
+
+@pytest.fixture
+def folder(tiny_backbone: Backbone, model: Model, tmp_path: Path) -> Path:
+    save_model(tmp_path / "model", build(tiny_backbone, model))
+    return tmp_path / "model"
+
+
+def logits_of(model: LoadedModel) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(1)
+    features = {s: torch.randn(2, t, 4, model.description.dim, generator=generator) for s, t in NUM_STEPS.items()}
+    with torch.inference_mode():
+        return model.recognizer(features)
+
+
+def test_a_loaded_model_says_the_same_to_the_last_bit(folder: Path, tiny_backbone: Backbone, model: Model) -> None:
+    saved, loaded = build(tiny_backbone, model), load_model(folder)
+    assert torch.equal(logits_of(loaded), logits_of(saved))
+    assert not torch.equal(logits_of(saved), logits_of(build(tiny_backbone, model, seed=1)))
+    image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(2))
+    with torch.inference_mode():
+        assert torch.equal(loaded.backbone(image), tiny_backbone(image))
+    assert loaded.description == saved.description
+
+
+def test_a_loaded_model_is_ready_to_predict(folder: Path) -> None:
+    loaded = load_model(folder)
+    assert not loaded.backbone.training
+    assert not loaded.recognizer.training
+
+
+def test_saving_twice_gives_the_same_bytes(folder: Path, tiny_backbone: Backbone, model: Model, tmp_path: Path) -> None:
+    save_model(tmp_path / "again", build(tiny_backbone, model))
+    save_model(tmp_path / "other", build(tiny_backbone, model, seed=1))
+    names = sorted(path.name for path in folder.iterdir())
+    assert all((tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes() for name in names)
+    assert model_digest(tmp_path / "again") == model_digest(folder)
+    assert model_digest(tmp_path / "other") != model_digest(folder)
+
+
+def test_a_loaded_model_is_saved_as_it_was(folder: Path, tmp_path: Path) -> None:
+    save_model(tmp_path / "again", load_model(folder))
+    assert model_digest(tmp_path / "again") == model_digest(folder)
+
+
+def test_a_folder_holds_safetensors_and_json_alone(folder: Path) -> None:
+    assert sorted(path.name for path in folder.iterdir()) == ["checksums.json", "model.json", "weights.safetensors"]
+    for name in ("checksums.json", "model.json"):
+        assert isinstance(json.loads((folder / name).read_text()), dict)
+    with safe_open(folder / "weights.safetensors", "pt") as file:
+        assert {key.split(".")[0] for key in file.keys()} == {"backbone", "recognizer"}  # noqa: SIM118
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "model.json"])
+@pytest.mark.parametrize("place", [0, -10])
+def test_a_flipped_bit_is_refused(folder: Path, name: str, place: int) -> None:
+    content = bytearray((folder / name).read_bytes())
+    content[place] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(ModelError, match=rf"{name} is missing or was altered"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "model.json"])
+def test_a_missing_file_is_refused(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(ModelError, match=rf"{name} is missing"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", "{}", '{"model.json": "0"}', '{"../evil": "0"}'])
+def test_a_folder_without_a_whole_list_of_checksums_is_refused(folder: Path, content: str | None) -> None:
+    (folder / "checksums.json").unlink()
+    if content is not None:
+        (folder / "checksums.json").write_text(content)
+    with pytest.raises(ModelError, match=r"checksums\.json"):
+        load_model(folder)
+
+
+def test_a_folder_that_does_not_exist_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"holds no complete model .*run `dvc repro`"):
+        load_model(tmp_path / "nowhere")
+
+
+def test_another_format_is_refused(tiny_backbone: Backbone, model: Model, tmp_path: Path) -> None:
+    made = build(tiny_backbone, model)
+    newer = made.description.model_copy(update={"format": FORMAT + 1})
+    save_model(tmp_path, LoadedModel(newer, made.backbone, made.recognizer))
+    with pytest.raises(ModelError, match=rf"model format {FORMAT + 1}; this varml reads format {FORMAT}"):
+        load_model(tmp_path)
+
+
+def test_weights_of_another_network_are_refused(tiny_backbone: Backbone, model: Model, tmp_path: Path) -> None:
+    # As after an update of timm that changed the network behind the name.
+    made = build(tiny_backbone, model)
+    other = made.description.model_copy(update={"model": model.model_copy(update={"backbone": "test_vit"})})
+    save_model(tmp_path, LoadedModel(other, made.backbone, made.recognizer))
+    with pytest.raises(ModelError):
+        load_model(tmp_path)

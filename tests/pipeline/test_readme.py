@@ -1,0 +1,93 @@
+"""Every example of README.md, run in a finished project."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, Project
+from walks import blocks
+
+from varml.config import parse_params
+
+pytestmark = pytest.mark.pipeline
+
+VIDEO = "sample/wave/person01_1.mp4"
+COMMANDS = [line.split("  #")[0].strip() for block in blocks("README.md", "bash") for line in block.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def project(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    copy = finished.copy(tmp_path_factory.mktemp("readme") / "project")
+    (copy.root / VIDEO).parent.mkdir(parents=True)
+    shutil.copy(ROOT / VIDEO, copy.root / VIDEO)
+    return copy
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith(("varml", "dvc metrics", "dvc plots"))])
+def test_a_command_does_what_it_says(project: Project, command: str) -> None:
+    status, output = project.run(*command.split())
+    assert status == 0, output
+    expected = {"varml promote": "@champion", "varml predict": VIDEO, "varml doctor": "ok", "dvc": "t"}
+    assert next(words for start, words in expected.items() if command.startswith(start)) in output
+    assert "FAIL" not in output
+
+
+def test_the_command_for_other_data_reads_that_folder(project: Project, videos: Path) -> None:
+    (command,) = [c for c in COMMANDS if c.startswith("dvc exp run")]
+    shutil.copytree(videos, project.root.parent / "other")
+    # Up to the stage that reads the folder; the rest is what `finished` ran.
+    status, output = project.run(
+        *command.replace("/path/to/videos", str(project.root.parent / "other")).split(), "ingest"
+    )
+    assert status == 0, output
+    assert str(project.root.parent / "other") in (project.root / "params.yaml").read_text()
+
+
+def test_mlflow_ui_shows_the_runs(project: Project) -> None:
+    (command,) = [c for c in COMMANDS if c.startswith("mlflow ui")]
+    process = project.start(*command.split(), "--port", "5071", start_new_session=True)
+    try:
+        page = _wait_for("http://127.0.0.1:5071/", 90)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    assert b"MLflow" in page
+
+
+@pytest.mark.parametrize("number", range(len(blocks("README.md", "python"))))
+def test_a_python_example_runs(project: Project, number: int) -> None:
+    (project.root / "example.py").write_text(blocks("README.md", "python")[number])
+    status, output = project.run("python", "example.py")
+    assert status == 0, output
+    assert "wave" in output
+
+
+def test_the_space_of_the_example_is_valid() -> None:
+    text = (ROOT / "params.yaml").read_text()
+    (space,) = blocks("README.md", "yaml")
+    head, _, tail = text.partition("  space:")
+    assert "register:" in tail
+    rest = tail[tail.index("\nevaluate:") :]
+    inner = space.partition("  space:")[2]
+    assert parse_params(f"{head}  space:{inner}{rest}").search.space["model"]["dropout"] == {"choices": [0.3, 0.5]}
+
+
+def test_the_first_commands_are_those_of_the_ci() -> None:
+    assert COMMANDS[0] == "python3 -m venv .venv && . .venv/bin/activate && pip install -e . && dvc repro"
+
+
+def _wait_for(url: str, timeout_sec: float) -> bytes:
+    deadline = time.monotonic() + timeout_sec
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return bytes(answer.read())
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)

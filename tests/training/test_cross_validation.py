@@ -1,0 +1,68 @@
+"""Out-of-fold predictions: nothing of a fold reaches the recogniser that predicts it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from varml.config.params import Model, Train
+from varml.data.dataset import FeatureSet
+from varml.training.cross_validation import FoldResult, cross_validate
+from varml.training.loop import fit, predict
+
+FOLDS = [np.arange(0, 8), np.arange(8, 16), np.arange(16, 24)]
+
+
+@pytest.fixture
+def data(make_features: Any) -> FeatureSet:
+    return make_features()
+
+
+def results(data: FeatureSet, model: Model, train: Train, seed: int = 0) -> list[FoldResult]:
+    return list(cross_validate(data, FOLDS, model, train, seed))
+
+
+def test_each_fold_is_predicted_by_a_training_on_the_rest(data: FeatureSet, model: Model, train: Train) -> None:
+    for index, result in enumerate(results(data, model, train, seed=5)):
+        rest = np.setdiff1d(np.arange(24), FOLDS[index])
+        recognizer = fit(data.subset(rest), model, train, seed=5 + index)
+        assert result.index == index
+        assert np.array_equal(result.positions, FOLDS[index])
+        assert np.array_equal(result.probabilities, predict(recognizer, data.subset(FOLDS[index])))
+        assert len(result.epochs) == train.num_epochs
+
+
+def test_labels_of_a_fold_do_not_change_its_predictions(data: FeatureSet, model: Model, train: Train) -> None:
+    labels = data.labels.copy()
+    labels[FOLDS[1]] = (labels[FOLDS[1]] + 1) % 3
+    before, after = results(data, model, train), results(replace(data, labels=labels), model, train)
+    assert np.array_equal(after[1].probabilities, before[1].probabilities)
+    # The other folds are trained on these labels.
+    assert not np.array_equal(after[0].probabilities, before[0].probabilities)
+    assert not np.array_equal(after[2].probabilities, before[2].probabilities)
+
+
+def test_features_of_a_fold_do_not_change_the_predictions_of_its_others(
+    data: FeatureSet, model: Model, train: Train
+) -> None:
+    # Such as by a standardisation over all videos.
+    features = {stream: array.copy() for stream, array in data.features.items()}
+    for array in features.values():
+        array[8] += 50
+    before, after = results(data, model, train), results(replace(data, features=features), model, train)
+    assert np.array_equal(after[1].probabilities[1:], before[1].probabilities[1:])
+    assert not np.array_equal(after[1].probabilities[0], before[1].probabilities[0])
+
+
+def test_the_caller_may_stop_between_folds(data: FeatureSet, model: Model, train: Train) -> None:
+    first = next(cross_validate(data, FOLDS, model, train, seed=0))
+    assert np.array_equal(first.probabilities, results(data, model, train)[0].probabilities)
+
+
+def test_one_fold_trains_on_everything_else(data: FeatureSet, model: Model, train: Train) -> None:
+    (only,) = cross_validate(data, FOLDS[2:], model, train, seed=0)
+    recognizer = fit(data.subset(np.arange(16)), model, train, seed=0)
+    assert np.array_equal(only.probabilities, predict(recognizer, data.subset(FOLDS[2])))
