@@ -43,7 +43,11 @@ def _train(winner: Params, run: TrackedRun) -> LoadedModel:
         num_steps=data.num_steps,
         model=winner.model,
         preprocessing=Preprocessing(
-            probe=winner.ingest.probe, frames=winner.frames, flow=winner.flow, features=winner.features
+            probe=winner.ingest.probe,
+            frames=winner.frames,
+            flow=winner.flow,
+            # The model brings its backbone's weights along; where they came from is a path of this machine.
+            features=winner.features.model_copy(update={"weights": {}}),
         ),
     )
     size_px, weights = winner.features.image_size_px, winner.features.weights

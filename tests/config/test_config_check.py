@@ -85,7 +85,12 @@ def write(project: Path, tree: dict[str, Any]) -> Path:
 
 def test_names_source_types_and_space_come_together(check: Check):
     faults = check(
-        {"seed": -1, "model.fusion": "lat", "data.source": "missing", "search.space": {"train": {"lr": {"choices": []}}}}
+        {
+            "seed": -1,
+            "model.fusion": "lat",
+            "data.source": "missing",
+            "search.space": {"train": {"lr": {"choices": []}}},
+        }
     )
     assert sorted(fault.path for fault in faults) == [
         "data.source", "model.fusion", "search.space.train.lr.choices", "seed",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Project, make_project
+from project import Project, make_project
 
 pytestmark = pytest.mark.pipeline
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import make_project
+from project import make_project
 from walks import blocks
 
 pytestmark = pytest.mark.pipeline
@@ -14,8 +14,8 @@ pytestmark = pytest.mark.pipeline
 @pytest.mark.parametrize(
     ("heading", "suite", "params"),
     [
-        ("Adding a fusion", "tests/models/test_fusion_contract.py", {"model": {"fusion": "product"}}),
-        ("Adding a flow estimator", "tests/flow/test_flow_contract.py", {"flow": {"estimator": "dis_medium"}}),
+        ("Adding a fusion", "tests/models/test_fusion.py", {"model": {"fusion": "product"}}),
+        ("Adding a flow estimator", "tests/flow/test_estimators.py", {"flow": {"estimator": "dis_medium"}}),
     ],
 )
 def test_a_new_part_is_one_file(heading: str, suite: str, params: dict, tmp_path: Path, videos: Path) -> None:

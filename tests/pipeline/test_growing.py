@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import Project
 from mlflow import MlflowClient
+from project import Project
 from walks import yaml_of
 
 pytestmark = pytest.mark.pipeline

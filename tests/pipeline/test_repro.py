@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ACTIONS, Project, make_project
+from project import ACTIONS, Project, make_project
 from ruamel.yaml import YAML
 
 pytestmark = pytest.mark.pipeline

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from conftest import Project
 from mlflow import MlflowClient
+from project import Project
 
 pytestmark = pytest.mark.pipeline
 

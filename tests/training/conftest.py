@@ -30,7 +30,7 @@ def model() -> Model:
 
 @pytest.fixture
 def train() -> Train:
-    return Train(num_epochs=3, batch_size=8, lr=1e-3, weight_decay=0.05, label_smoothing=0.1)
+    return Train(num_epochs=3, batch_size=12, lr=1e-3, weight_decay=0.05, label_smoothing=0.1)
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +45,7 @@ def make_features() -> MakeFeatures:
         features: dict[str, Any] = {}
         for stream, num_steps in (("rgb", 2), ("flow", 3)):
             values = rng.normal(size=(num_videos, num_steps, 4, dim))
-            values[..., 0] += signal * labels[:, None, None]
+            values[..., :num_classes] += signal * np.eye(num_classes)[labels][:, None, None]
             features[stream] = values.astype(np.float16)
         ids = [f"video{i:02d}" for i in range(num_videos)]
         groups = [f"group{i // num_classes}" for i in range(num_videos)]

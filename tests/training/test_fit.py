@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import log
 from typing import Any
 
 import numpy as np
@@ -86,7 +87,7 @@ def test_separable_classes_are_learned_and_the_loss_falls(make_features: Any, mo
     losses: list[float] = []
     training, unseen = make_features(signal=4), make_features(signal=4, seed=1)
     recognizer = fit(training, model, longer, seed=0, on_epoch=lambda _, metrics: losses.append(metrics["train_loss"]))
-    assert losses[0] == pytest.approx(np.log(3), rel=0.5)
+    assert losses[0] == pytest.approx(log(3), rel=0.5)
     assert losses[-1] < losses[0] / 2
     assert accuracy(unseen.labels, predict(recognizer, unseen)) > 0.85
 
@@ -101,7 +102,12 @@ def test_features_are_standardised_by_those_of_training(data: FeatureSet, model:
 def test_a_number_of_videos_that_the_batch_does_not_divide_is_trained(
     make_features: Any, model: Model, train: Train
 ) -> None:
-    fit(make_features(num_videos=9), model, train, seed=0)  # 8 and 1
+    fit(make_features(num_videos=13), model, train, seed=0)  # 12 and 1
+
+
+@pytest.mark.parametrize("num_epochs", range(1, 13))
+def test_any_number_of_steps_has_a_schedule(make_features: Any, model: Model, train: Train, num_epochs: int) -> None:
+    fit(make_features(num_videos=6), model, train.model_copy(update={"num_epochs": num_epochs}), seed=0)
 
 
 # What is reported.
@@ -150,10 +156,9 @@ def test_an_absurd_learning_rate_gives_numbers_or_a_search_error(data: FeatureSe
     absurd = train.model_copy(update={"lr": 1.0, "num_epochs": 20})
     try:
         probabilities = predict(fit(data, model, absurd, seed=0), data)
-    except SearchError as error:
-        assert "at lr 1" in str(error)
-    else:
-        assert probabilities.sum(1) == pytest.approx(np.ones(len(data)), abs=1e-5)
+    except SearchError:
+        return
+    assert probabilities.sum(1) == pytest.approx(np.ones(len(data)), abs=1e-5)
 
 
 # Prediction.

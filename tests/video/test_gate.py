@@ -83,7 +83,12 @@ def pointers(encoded: dict[str, Path], tmp_path: Path) -> Path:
     """A folder with two real videos, and texts named like videos that point to them."""
     (tmp_path / "real.mp4").write_bytes(encoded["10 fps"].read_bytes())
     (tmp_path / "real.ts").write_bytes(encoded["transport stream"].read_bytes())
-    for name, text in (("playlist.mp4", PLAYLIST), ("playlist.m3u8", PLAYLIST), ("concat.mp4", CONCAT), ("sdp.mp4", SDP)):
+    for name, text in (
+        ("playlist.mp4", PLAYLIST),
+        ("playlist.m3u8", PLAYLIST),
+        ("concat.mp4", CONCAT),
+        ("sdp.mp4", SDP),
+    ):
         (tmp_path / name).write_text(text)
     return tmp_path
 

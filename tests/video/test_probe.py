@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from videos import barcode_frame, write_barcodes, write_video
 
+from varml.config.params import Probe
 from varml.errors import VideoError
 from varml.ground.engine import Outcome, map_isolated
-from varml.video.probe import VideoInfo, probe_video
+from varml.video.probe import VideoInfo, probe_limit_sec, probe_video
 from varml.video.reader import open_video
 
 ODD = Path(__file__).resolve().parents[2] / "../shared/data/odd"
@@ -77,7 +78,7 @@ def test_a_video_without_its_index_is_refused(encoded: dict[str, Path], tmp_path
 def test_a_video_that_is_cut_off_holds_what_is_left(encoded: dict[str, Path], tmp_path: Path):
     content = encoded["matroska"].read_bytes()
     path = tmp_path / "cut.mkv"
-    path.write_bytes(content[: len(content) // 2])
+    path.write_bytes(content[: len(content) * 9 // 10])
     info = probe_video(path)
     assert 5 < info.num_frames < 40
     frames = open_video(path, info.reader, info.num_frames).read([0, info.num_frames - 1])
@@ -172,3 +173,8 @@ def test_the_ramp_of_the_test_videos_is_turned_too():
     # Guards the rotation tests: a frame must not look like itself turned.
     frame = barcode_frame(3).astype(int)
     assert np.abs(frame - np.rot90(frame, 2)).mean() > 20
+
+
+def test_the_limit_of_a_probe_grows_with_the_size():
+    probe = Probe(timeout_sec=10, memory_mb=512)
+    assert [probe_limit_sec(probe, size) for size in (0, 3 << 20)] == [10, 13]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from videos import HEIGHT, WIDTH, barcode_frame, read_barcode, read_barcodes, write_barcodes, write_video
@@ -116,14 +117,21 @@ def test_an_unknown_reader(encoded: dict[str, Path]):
         open_video(encoded["10 fps"], "decrod", NUM_FRAMES)
 
 
-NAMES = ["-dash.mp4", "http:clip.mp4", "concat:a|b.mp4", "a%03d.mp4", "a?b#c&d.mp4", "it's \"so\".mp4", "a\nb.mp4", "é.mp4"]
+NAMES = [
+    "-dash.mp4",
+    "http:clip.mp4",
+    "concat:a|b.mp4",
+    "a%03d.mp4",
+    "a?b#c&d.mp4",
+    'it\'s "so".mp4',
+    "a\nb.mp4",
+    "é.mp4",
+]
 
 
 @pytest.mark.parametrize("reader", ["pyav", "decord"])
 @pytest.mark.parametrize("name", NAMES)
-def test_odd_names_are_names_and_nothing_more(
-    encoded: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, reader: str
-):
+def test_odd_names_are_names_and_nothing_more(encoded: dict[str, Path], tmp_path: Path, name: str, reader: str):
     (tmp_path / name).write_bytes(encoded["10 fps"].read_bytes())
     assert read_barcodes(open_video(tmp_path / name, reader, NUM_FRAMES).read([9])) == [9]
 
@@ -146,8 +154,6 @@ def test_one_frame(tmp_path: Path):
 
 
 def test_a_file_without_pictures(tmp_path: Path):
-    import av
-
     path = tmp_path / "sound.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac", rate=16000)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from varml.config.params import Params, Probe
+from varml.config.params import Params
 from varml.data.labels import check_class_sizes
 from varml.data.manifest import COLUMNS, video_id_of
 from varml.data.scan import ScannedFile
@@ -20,11 +19,10 @@ from varml.errors import DataError
 from varml.ground.engine import map_isolated, resolve_num_workers
 from varml.ground.memory import Memory
 from varml.ground.progress import progress
-from varml.video.probe import VideoInfo, probe_video
+from varml.video.probe import VideoInfo, probe_limit_sec, probe_video
 
 # Raise it when probing the same file may say something else.
 PROBE_VERSION = 1
-SEC_PER_MIB = 1.0
 
 
 @dataclass(frozen=True)
@@ -77,11 +75,6 @@ def group_of(file: ScannedFile, pattern: str | None) -> str:
     return match.group(0) if match else file.path
 
 
-def probe_limit(probe: Probe, size: Callable[[Path], int]) -> Callable[[Path], float]:
-    """Return the wall-clock limit of a path: a base and a share that grows with its size."""
-    return lambda path: probe.timeout_sec + SEC_PER_MIB * size(path) / 2**20
-
-
 def _probe_all(
     files: list[ScannedFile], source: Path, params: Params, memory: Memory
 ) -> tuple[dict[str, VideoInfo], dict[str, str]]:
@@ -94,7 +87,7 @@ def _probe_all(
         probe_video,
         list(by_path),
         num_workers=resolve_num_workers(params.engine.num_workers),
-        timeout_sec=probe_limit(probe, lambda path: by_path[path].size),
+        timeout_sec=lambda path: probe_limit_sec(probe, by_path[path].size),
         memory_mb=probe.memory_mb,
     )
     for outcome in progress(outcomes, len(by_path), "probe"):

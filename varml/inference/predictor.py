@@ -11,24 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from varml.config.params import Frames as FrameParams
-from varml.data.ingest import probe_limit
 from varml.errors import VideoError
 from varml.flow.store import clip_flow
 from varml.ground.engine import map_isolated
 from varml.models.features import compute_features
 from varml.models.model_files import LoadedModel, load_model
-from varml.video.frames import clip_frames
-from varml.video.probe import probe_video
+from varml.video.clip import ClipTask, read_clip
+from varml.video.probe import probe_limit_sec
 from varml.video.reader import Frames
-
-
-@dataclass(frozen=True)
-class ClipTask:
-    """One strange file to decode; travels to a process that may be killed."""
-
-    video: Path
-    params: FrameParams
 
 
 @dataclass(frozen=True)
@@ -77,12 +67,11 @@ class Predictor:
         pre = self.model.description.preprocessing
         if not video.is_file():
             raise VideoError(f"{video} does not exist or is no regular file; name a video file")
-        limit = probe_limit(pre.probe, lambda path: path.stat().st_size)
         outcomes = map_isolated(
             read_clip,
             [ClipTask(video, pre.frames)],
             num_workers=1,
-            timeout_sec=limit(video),
+            timeout_sec=probe_limit_sec(pre.probe, video.stat().st_size),
             memory_mb=pre.probe.memory_mb,
         )
         (outcome,) = outcomes
@@ -96,9 +85,3 @@ class Predictor:
         batch = {stream: torch.from_numpy(values).float()[None] for stream, values in features.items()}
         with torch.inference_mode():
             return self.model.recognizer(batch).softmax(-1)[0].numpy()
-
-
-def read_clip(task: ClipTask) -> Frames:
-    """Return the frames of a strange file as stored frames would be; raises VideoError where it is unreadable."""
-    info = probe_video(task.video)
-    return clip_frames(task.video, info.reader, info.num_frames, task.params)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from varml.config.params import Probe
 from varml.errors import VideoError
 from varml.video.gate import check_is_video_file
 from varml.video.reader import Frames, open_video
@@ -15,6 +16,7 @@ from varml.video.readers.pyav import decode, timestamps_of, upright_rgb
 # Two decoders may convert colours with other rounding; frames of other content differ by more in the mean.
 MAX_MEAN_DIFFERENCE = 1.0
 NUM_SPOTS = 7
+SEC_PER_MIB = 1.0
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,11 @@ class VideoInfo:
     width: int
     height: int
     reader: str
+
+
+def probe_limit_sec(probe: Probe, size_bytes: int) -> float:
+    """Return how long probing a file of that size may take: a base, and a share that grows with it."""
+    return probe.timeout_sec + SEC_PER_MIB * size_bytes / 2**20
 
 
 def probe_video(path: Path) -> VideoInfo:

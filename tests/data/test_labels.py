@@ -1,0 +1,146 @@
+"""Which files are labelled: by folders, or by a CSV whose every rule has its message."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+
+from varml.data.labels import LabelledFile, check_class_sizes, read_labels
+from varml.errors import DataError
+
+Annotate = Callable[[Iterable[str]], str]
+
+
+def test_each_folder_is_a_class(source: Path):
+    (source / "wave" / "deep" / "er").mkdir(parents=True)
+    (source / "wave" / "deep" / "er" / "a b.mp4").touch()
+    assert read_labels(source, None) == [
+        LabelledFile("run/0.mp4", "run"),
+        LabelledFile("run/1.mp4", "run"),
+        LabelledFile("run/2.mp4", "run"),
+        LabelledFile("wave/0.mp4", "wave"),
+        LabelledFile("wave/1.mp4", "wave"),
+        LabelledFile("wave/2.mp4", "wave"),
+        LabelledFile("wave/deep/er/a b.mp4", "wave"),
+    ]
+
+
+def test_hidden_files_and_folders_and_files_beside_the_classes_are_left_out(source: Path):
+    expected = read_labels(source, None)
+    for name in (".hidden/x.mp4", "run/.DS_Store", "run/.cache/x.mp4", "README.md"):
+        (source / name).parent.mkdir(exist_ok=True)
+        (source / name).touch()
+    assert read_labels(source, None) == expected
+
+
+def test_a_loop_of_links_is_not_walked(source: Path):
+    expected = read_labels(source, None)
+    (source / "run" / "loop").symlink_to(source / "run")
+    assert read_labels(source, None) == expected
+
+
+def test_names_that_are_not_utf_8_are_kept(source: Path):
+    name = os.fsdecode(b"caf\xe9.mp4")
+    (source / "run" / name).touch()
+    assert LabelledFile(f"run/{name}", "run") in read_labels(source, None)
+
+
+@pytest.mark.parametrize("inside", [[], [".hidden"]])
+def test_an_empty_class_folder(source: Path, inside: list[str]):
+    (source / "jump").mkdir()
+    for name in inside:
+        (source / "jump" / name).touch()
+    with pytest.raises(DataError, match="class 'jump' has no file in .*jump; add videos or remove the folder"):
+        read_labels(source, None)
+
+
+def test_one_class_alone(source: Path):
+    with pytest.raises(
+        DataError, match=r"at least 2 classes, and there is only 'run' as folders of videos in .*source"
+    ):
+        for file in (source / "wave").iterdir():
+            file.unlink()
+        (source / "wave").rmdir()
+        read_labels(source, None)
+
+
+def test_no_class_at_all(tmp_path: Path):
+    with pytest.raises(DataError, match="at least 2 classes, and there is none as folders of videos"):
+        read_labels(tmp_path, None)
+
+
+def test_annotations_are_sorted_by_path(source: Path, annotate: Annotate):
+    name = annotate(["split,path,label,group", "test,wave/0.mp4,wave,p2", "train,run/0.mp4,a run,p1"])
+    assert read_labels(source, name) == [
+        LabelledFile("run/0.mp4", "a run", "p1", "train"),
+        LabelledFile("wave/0.mp4", "wave", "p2", "test"),
+    ]
+
+
+def test_columns_of_no_meaning_and_spaces_around_cells_do_not_matter(source: Path, annotate: Annotate):
+    name = annotate(["path,label,note", " run/0.mp4 , run ,x", "./wave//1.mp4,wave,"])
+    assert read_labels(source, name) == [LabelledFile("run/0.mp4", "run"), LabelledFile("wave/1.mp4", "wave")]
+
+
+def test_quoted_cells(source: Path, annotate: Annotate):
+    name = annotate(["path,label", '"a,b ""c"" é.mp4","run, fast"', "x.mp4,wave"])
+    assert read_labels(source, name)[0] == LabelledFile('a,b "c" é.mp4', "run, fast")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_a_byte_order_mark_and_line_ends_do_not_matter(source: Path, encoding: str, line_end: str):
+    text = line_end.join(["path,label", "run/0.mp4,läuft", "wave/0.mp4,wave", ""])
+    (source / "labels.csv").write_bytes(text.encode(encoding))
+    assert [row.label for row in read_labels(source, "labels.csv")] == ["läuft", "wave"]
+
+
+def test_files_that_are_not_named_are_left_out(source: Path, annotate: Annotate):
+    rows = read_labels(source, annotate(["path,label", "run/0.mp4,run", "wave/0.mp4,wave"]))
+    assert len(rows) == 2
+
+
+GOOD = ["run/0.mp4,run", "wave/0.mp4,wave"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["path,class", *GOOD], r"labels.csv needs a header .*; label is missing, the first line has path, class; add"),
+        (GOOD, r"path and label is missing, the first line has run/0.mp4, run"),
+        ([""], r"path and label is missing, the first line has nothing"),
+        (["path,label", "run/0.mp4,run", "wave/0.mp4,"], r"labels.csv, line 3: path and label must not be empty"),
+        (["path,label", "run/0.mp4,run", "wave/0.mp4"], r"labels.csv, line 3: path and label must not be empty"),
+        (["path,label", ",run", *GOOD], r"labels.csv, line 2: path and label must not be empty"),
+        (["path,label", *GOOD, "  ,run"], r"labels.csv, line 4: path and label must not be empty"),
+        (["path,label", *GOOD, "/tmp/a.mp4,run"], r"line 4: path '/tmp/a.mp4' must be relative to the CSV and stay"),
+        (["path,label", *GOOD, "../a.mp4,run"], r"line 4: path '../a.mp4' must be relative to the CSV and stay below"),
+        (["path,label", *GOOD, "run/../../a,run"], r"line 4: path 'run/../../a' must be relative to the CSV"),
+        (["path,label,split", "run/0.mp4,run,train", "a,wave,Test"], r"line 3: split 'Test' must be one of train, val, test"),
+        (["path,label", *GOOD, "run/0.mp4,wave"], r"labels.csv names 'run/0.mp4' more than once; keep one line"),
+        (["path,label", *GOOD, "./run//0.mp4,run"], r"labels.csv names 'run/0.mp4' more than once"),
+        (["path,label,group", "run/0.mp4,run,p1", "wave/0.mp4,wave,"], r"column 'group' is filled in 1 of 2 lines"),
+        (["path,label,split", "run/0.mp4,run,", "wave/0.mp4,wave,test"], r"column 'split' is filled in 1 of 2 lines"),
+        (["path,label", "run/0.mp4,run", "wave/0.mp4,run"], r"there is only 'run' in the column 'label' of labels.csv"),
+        (["path,label"], r"there is none in the column 'label' of labels.csv"),
+    ],
+)  # fmt: skip
+def test_a_rule_of_the_annotations(source: Path, annotate: Annotate, lines: list[str], message: str):
+    with pytest.raises(DataError, match=message):
+        read_labels(source, annotate(lines))
+
+
+@pytest.mark.parametrize("column", ["group", "split"])
+def test_an_empty_column_is_as_good_as_none(source: Path, annotate: Annotate, column: str):
+    rows = read_labels(source, annotate([f"path,label,{column}", *(f"{line}," for line in GOOD)]))
+    assert [(row.group, row.split) for row in rows] == [("", "")] * 2
+
+
+def test_small_classes_are_all_named():
+    labels = ["a"] * 5 + ["b"] * 2 + ["c"] * 4
+    check_class_sizes(labels, 2, "files")
+    with pytest.raises(DataError, match=r"at least 5 files \(data.min_videos_per_class\): 'b' has 2, 'c' has 4; add"):
+        check_class_sizes(labels, 5, "files")

@@ -1,0 +1,158 @@
+"""What lies in the data source, and what a decoder must never see."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+
+from varml.data.scan import ScannedFile, read_files, scan, write_files
+from varml.errors import DataError
+from varml.ground.memory import Memory
+
+Annotate = Callable[[Iterable[str]], str]
+
+
+def test_each_file_has_its_size_and_digest(source: Path, memory: Memory):
+    files = scan(source, None, 3, memory)
+    assert [file.path for file in files] == [f"{label}/{n}.mp4" for label in ("run", "wave") for n in range(3)]
+    assert files[0] == ScannedFile("run/0.mp4", "run", "", "", 5, hashlib.sha256(b"run 0").hexdigest())
+
+
+def test_groups_and_splits_of_the_annotations_are_kept(source: Path, memory: Memory, annotate: Annotate):
+    name = annotate(["path,label,group,split", "run/0.mp4,run,p1,train", "wave/0.mp4,wave,p2,test"])
+    files = scan(source, name, 1, memory)
+    assert [(file.label, file.group, file.split) for file in files] == [("run", "p1", "train"), ("wave", "p2", "test")]
+
+
+def test_a_row_without_a_file_has_no_digest(source: Path, memory: Memory, annotate: Annotate):
+    files = scan(source, annotate(["path,label", "run/0.mp4,run", "gone.mp4,wave"]), 1, memory)
+    assert files[0] == ScannedFile("gone.mp4", "wave", "", "", 0, "")
+    assert files[1].digest
+
+
+def test_a_class_that_is_too_small(source: Path, memory: Memory):
+    with pytest.raises(DataError, match="at least 4 files .*: 'run' has 3, 'wave' has 3"):
+        scan(source, None, 4, memory)
+
+
+def test_a_changed_file_has_a_new_digest(source: Path, memory: Memory):
+    before = scan(source, None, 3, memory)
+    assert scan(source, None, 3, memory) == before
+    file = source / "run" / "1.mp4"
+    stamp = file.stat().st_mtime_ns
+    file.write_bytes(b"RUN 1")
+    os.utime(file, ns=(stamp, stamp + 1))
+    after = scan(source, None, 3, memory)
+    assert after[1].digest == hashlib.sha256(b"RUN 1").hexdigest()
+    assert [a == b for a, b in zip(before, after, strict=True)] == [True, False, True, True, True, True]
+
+
+def test_a_file_that_grew_at_the_same_time_has_a_new_digest(source: Path, memory: Memory):
+    scan(source, None, 3, memory)
+    file = source / "run" / "1.mp4"
+    stamp = file.stat().st_mtime_ns
+    file.write_bytes(b"run 1 and more")
+    os.utime(file, ns=(stamp, stamp))
+    assert scan(source, None, 3, memory)[1].digest == hashlib.sha256(b"run 1 and more").hexdigest()
+
+
+def test_digests_do_not_depend_on_the_memory(source: Path, memory: Memory, tmp_path: Path):
+    scan(source, None, 3, memory)
+    (source / "run" / "3.mp4").write_bytes(b"later")
+    assert scan(source, None, 3, memory) == scan(source, None, 3, Memory(tmp_path / "another"))
+
+
+@pytest.fixture
+def unix_socket(source: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    # The name of a socket is short, whatever folder the tests run in.
+    monkeypatch.chdir(source / "run")
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind("socket.mp4")
+    return source / "run" / "socket.mp4"
+
+
+def test_what_is_no_regular_file_is_refused_by_name(source: Path, memory: Memory, tmp_path: Path, unix_socket: Path):
+    outside = tmp_path / "outside.mp4"
+    outside.write_bytes(b"secret")
+    os.mkfifo(source / "run" / "fifo.mp4")
+    (source / "run" / "dangling.mp4").symlink_to(source / "nowhere")
+    (source / "run" / "out.mp4").symlink_to(outside)
+    (source / "wave" / "relative.mp4").symlink_to("../../outside.mp4")
+    (source / "wave" / "device.mp4").symlink_to("/dev/zero")
+    with pytest.raises(DataError) as caught:
+        scan(source, None, 3, memory)
+    assert str(caught.value).splitlines()[1:] == [
+        "  'run/dangling.mp4' is a link that leads nowhere",
+        "  'run/fifo.mp4' is a FIFO",
+        "  'run/out.mp4' is a link that leads out of the data source",
+        "  'run/socket.mp4' is a socket",
+        "  'wave/device.mp4' is a link that leads out of the data source",
+        "  'wave/relative.mp4' is a link that leads out of the data source",
+    ]
+
+
+def test_annotations_that_name_a_folder(source: Path, memory: Memory, annotate: Annotate):
+    (source / "linked").symlink_to(source / "run")
+    name = annotate(["path,label", "run,run", "linked,run", ".,run", "wave/0.mp4,wave"])
+    with pytest.raises(DataError) as caught:
+        scan(source, name, 1, memory)
+    assert str(caught.value).splitlines()[1:] == [
+        "  '.' is a folder", "  'linked' is a folder", "  'run' is a folder",
+    ]  # fmt: skip
+
+
+def test_many_are_counted(source: Path, memory: Memory):
+    for number in range(25):
+        os.mkfifo(source / "run" / f"fifo{number:02}.mp4")
+    with pytest.raises(DataError) as caught:
+        scan(source, None, 3, memory)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 22
+    assert lines[-1] == "  and 5 more"
+
+
+def test_a_link_inside_the_source_is_a_file(source: Path, memory: Memory):
+    (source / "run" / "linked.mp4").symlink_to("../wave/0.mp4")
+    files = {file.path: file for file in scan(source, None, 3, memory)}
+    assert files["run/linked.mp4"].digest == files["wave/0.mp4"].digest
+
+
+def test_a_source_that_is_itself_a_link(source: Path, memory: Memory, tmp_path: Path):
+    (tmp_path / "linked").symlink_to(source)
+    assert scan(tmp_path / "linked", None, 3, memory) == scan(source, None, 3, memory)
+
+
+ODD_PATHS = [
+    "run/new\nline.mp4", "run/a,b.mp4", 'run/"quoted".mp4', "run/é 日本.mp4", "run/ spaces .mp4", "run/'x'.mp4",
+    "run/crlf\r\n.mp4", "run/tab\t.mp4", "run/#x;|.mp4", os.fsdecode(b"run/caf\xe9\xff.mp4"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ODD_PATHS)
+def test_a_path_comes_back_from_the_file_as_it_was(tmp_path: Path, path: str):
+    rows = [
+        ScannedFile(path, "1", "", "train", 5, "ab"),
+        ScannedFile("b.mp4", path, "NA", "", 0, ""),
+        ScannedFile("c.mp4", "null", path, "", 1, "cd"),
+    ]
+    write_files(tmp_path / "files.csv", rows)
+    assert read_files(tmp_path / "files.csv") == rows
+    assert os.fsencode(path).split(b"\n")[0].replace(b'"', b'""') in (tmp_path / "files.csv").read_bytes()
+
+
+def test_no_rows_come_back_as_none(tmp_path: Path):
+    write_files(tmp_path / "files.csv", [])
+    assert read_files(tmp_path / "files.csv") == []
+
+
+def test_equal_sources_give_equal_files(source: Path, memory: Memory, tmp_path: Path):
+    for name in ("one", "two"):
+        write_files(tmp_path / name, scan(source, None, 3, memory))
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    assert b"\r" not in (tmp_path / "one").read_bytes()
+    assert str(tmp_path).encode() not in (tmp_path / "one").read_bytes()

@@ -1,0 +1,96 @@
+"""A varml project in a folder of its own, and commands run in it as a user runs them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parents[1]
+ACTIONS = ["walk_left", "walk_right", "wave"]
+# As small as the real thing can be: every stage does its work, on few and small images.
+SMALL = {
+    "frames": {"num_segments": 3, "short_side_px": 48},
+    "features": {"image_size_px": 64},
+    "train": {"num_epochs": 6},
+    "search": {"num_trials": 6, "num_folds": 2},
+}
+
+
+@dataclass
+class Project:
+    """A varml project in a folder of its own, with commands run as a user runs them."""
+
+    root: Path
+    output: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def start(self, *command: str, **options: Any) -> subprocess.Popen[str]:
+        """Start a command in the project, with this interpreter's programs first on the path."""
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "MLFLOW_"))}
+        environment = {**inherited, "PATH": path, **self.environment}
+        return subprocess.Popen(
+            command,
+            cwd=self.root,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            **options,
+        )
+
+    def run(self, *command: str) -> tuple[int, str]:
+        """Run a command to its end and return its status and output."""
+        process = self.start(*command)
+        output, _ = process.communicate(timeout=280)
+        return process.returncode, output
+
+    def repro(self, *arguments: str) -> str:
+        """Run ``dvc repro`` and return its output; fail where it fails."""
+        status, output = self.run("dvc", "repro", *arguments)
+        assert status == 0, output
+        return output
+
+    def set(self, **sections: dict[str, Any]) -> None:
+        """Change values in params.yaml, section by section."""
+        yaml, file = YAML(), self.root / "params.yaml"
+        tree = yaml.load(file)
+        for name, values in sections.items():
+            tree[name].update(values)
+        yaml.dump(tree, file)
+
+    def git(self, *arguments: str) -> None:
+        """Run git in the project."""
+        subprocess.run(
+            ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", *arguments], cwd=self.root, check=True
+        )
+
+    def copy(self, target: Path) -> Project:
+        """Return a copy with everything that was computed."""
+        shutil.copytree(self.root, target, symlinks=True)
+        return Project(target)
+
+
+def make_project(root: Path, source: str) -> Project:
+    """Return a fresh project with this working tree's files, small params and ``source`` as its videos."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", ".", ":!sample"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, root / name)
+    project = Project(root)
+    project.set(data={"source": source}, **SMALL)
+    project.git("init", "--quiet")
+    project.git("add", "--all")
+    project.git("commit", "--quiet", "--message", "start")
+    return project

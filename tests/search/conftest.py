@@ -1,0 +1,68 @@
+"""What the tests of the search share: params, and features that are made in no time, for two backbones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from varml.config import Params, load_params
+from varml.config.space import apply_values
+from varml.data.dataset import FeatureSet
+
+NUM_VIDEOS, NUM_CLASSES = 36, 2
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def shipped() -> Params:
+    return load_params(Path(__file__).parents[2] / "params.yaml")
+
+
+@pytest.fixture(scope="session")
+def params(shipped: Params) -> Params:
+    """Return the shipped params with a training that takes milliseconds."""
+    return apply_values(
+        shipped,
+        {
+            "model.backbone": "small",
+            "model.fusion": "rgb",
+            "model.width": 8,
+            "model.attention.depth": 1,
+            "model.attention.num_heads": 2,
+            "train.num_epochs": 4,
+            "train.batch_size": 12,
+            "train.lr": 1e-2,
+        },
+    )
+
+
+@pytest.fixture(scope="session")
+def folds() -> list[np.ndarray]:
+    return list(np.arange(NUM_VIDEOS).reshape(3, -1))
+
+
+@pytest.fixture(scope="session")
+def features() -> dict[str, FeatureSet]:
+    """Return features in which rgb tells the classes apart and flow is noise."""
+    return {"small": make_features(dim=5), "large": make_features(dim=8)}
+
+
+def make_features(dim: int) -> FeatureSet:
+    rng = np.random.default_rng(dim)
+    labels = np.arange(NUM_VIDEOS, dtype=np.int64) % NUM_CLASSES
+    rgb = rng.normal(size=(NUM_VIDEOS, 2, 4, dim))
+    rgb += 3 * labels[:, None, None, None]
+    streams = {"rgb": rgb.astype(np.float16), "flow": rng.normal(size=(NUM_VIDEOS, 3, 4, dim)).astype(np.float16)}
+    names = [f"video{number:02d}" for number in range(NUM_VIDEOS)]
+    return FeatureSet(names, streams, labels, names, ["left", "right"])

@@ -1,0 +1,81 @@
+"""One trial on cached features: the figures of its folds, and what pruning leaves out."""
+
+from __future__ import annotations
+
+import numpy as np
+import optuna
+import pytest
+
+from varml.config import Params
+from varml.config.space import apply_values
+from varml.data.dataset import FeatureSet
+from varml.metrics.classification import METRICS, cross_entropy
+from varml.search.objective import Objective, score_predictions
+from varml.search.pruning import PRUNINGS
+from varml.training.cross_validation import cross_validate
+
+
+def study_of(name: str) -> optuna.Study:
+    return optuna.create_study(direction="maximize", pruner=PRUNINGS[name].make())
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_score_and_loss_are_means_over_the_folds(
+    params: Params, features: dict[str, FeatureSet], folds: list[np.ndarray], metric: str
+) -> None:
+    chosen = apply_values(params, {"search.metric": metric, "model.fusion": "flow"})
+    result = Objective(chosen, features.__getitem__, folds)(study_of("wilcoxon").ask(), {})
+    labels = features["small"].labels
+    scores = [METRICS[metric](labels[fold], result.oof[fold]) for fold in folds]
+    losses = [cross_entropy(labels[fold], result.oof[fold]) for fold in folds]
+    assert result.fold_scores == pytest.approx(scores)
+    assert result.score == pytest.approx(sum(scores) / 3)
+    assert result.loss == pytest.approx(sum(losses) / 3)
+    assert 0 < result.score < 1
+
+
+def test_out_of_fold_predictions_are_those_of_cross_validation(
+    params: Params, features: dict[str, FeatureSet], folds: list[np.ndarray]
+) -> None:
+    values = {"model.backbone": "large", "train.lr": 2e-3}
+    result = Objective(params, features.__getitem__, folds)(study_of("none").ask(), values)
+    chosen = apply_values(params, values)
+    assert result.values == values
+    assert not result.pruned
+    assert [len(epochs) for epochs in result.fold_epochs] == [params.train.num_epochs] * 3
+    for fold in cross_validate(features["large"], folds, chosen.model, chosen.train, params.seed):
+        assert np.array_equal(result.oof[fold.positions], fold.probabilities)
+
+
+def test_a_trial_that_is_clearly_worse_stops_between_folds(
+    params: Params, features: dict[str, FeatureSet], folds: list[np.ndarray]
+) -> None:
+    objective, study = Objective(params, features.__getitem__, folds), study_of("wilcoxon")
+    good = study.ask()
+    study.tell(good, objective(good, {"model.fusion": "rgb"}).score)
+    assert study.best_value > 0.95
+    result = objective(study.ask(), {"model.fusion": "flow"})
+    assert result.pruned
+    assert len(result.fold_scores) < 3
+    done = np.concatenate(folds[: len(result.fold_scores)])
+    assert np.isfinite(result.oof[done]).all()
+    assert np.isnan(np.delete(result.oof, done, axis=0)).all()
+
+
+def test_a_trial_of_the_same_values_is_not_pruned(
+    params: Params, features: dict[str, FeatureSet], folds: list[np.ndarray]
+) -> None:
+    objective, study = Objective(params, features.__getitem__, folds), study_of("wilcoxon")
+    first = study.ask()
+    study.tell(first, objective(first, {}).score)
+    again = objective(study.ask(), {})
+    assert not again.pruned
+    assert len(again.fold_scores) == 3
+
+
+def test_predictions_made_elsewhere_are_scored_on_the_same_folds() -> None:
+    labels, folds = np.array([0, 0, 1, 1, 1, 1]), [np.array([0, 1]), np.array([2, 3, 4, 5])]
+    probabilities = np.eye(2, dtype=np.float32)[[0, 1, 1, 1, 1, 0]]
+    assert score_predictions("top1", labels, probabilities, folds) == pytest.approx((0.625, 0.625))
+    f1 = (2 / 3 + 0) / 2, (6 / 7 + 0) / 2  # of both classes in each fold
+    assert score_predictions("macro_f1", labels, probabilities, folds) == pytest.approx((sum(f1) / 2, 0.625))

@@ -1,0 +1,122 @@
+"""The search's view of a project: which videos validate, and what makes a study another one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from varml.config import Params
+from varml.config.space import apply_values, backbones_of
+from varml.search.project_data import make_validation, study_name
+
+
+@pytest.fixture
+def manifest() -> pd.DataFrame:
+    number = range(24)
+    return pd.DataFrame(
+        {
+            "video_id": [f"id{i:02d}" for i in number],
+            "label": ["run", "wave"] * 12,
+            "group": [f"person{i // 4}" for i in number],
+            "split": ["train"] * 16 + ["val"] * 4 + ["test"] * 4,
+            "digest": [f"digest{i}" for i in number],
+            "reader": ["decord"] * 24,
+        }
+    )
+
+
+def training_rows(manifest: pd.DataFrame) -> pd.DataFrame:
+    return manifest[manifest["split"] != "test"].reset_index(drop=True)
+
+
+def name_of(manifest: pd.DataFrame, params: Params) -> str:
+    return study_name(training_rows(manifest), params, backbones_of(params))
+
+
+# The name.
+
+LITE0 = "tf_efficientnet_lite0"
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("seed", 9),
+        ("search.metric", "macro_f1"),
+        ("search.validation", "val"),
+        ("search.num_folds", 3),
+        ("search.sampler", "random"),
+        ("search.pruner", "none"),
+        ("search.space", {"model": {"backbone": {"choices": [LITE0]}}}),
+        ("search.space", {"train": {"lr": {"type": "float", "low": 1e-4, "high": 2e-2, "log": True}}}),
+        ("model.dropout", 0.5),
+        ("train.num_epochs", 7),
+        ("features.grid_size", 3),
+        ("flow.bound_px", 8),
+        ("frames.num_segments", 4),
+    ],
+)
+def test_a_study_is_another_one_when_its_trials_are_not_comparable(
+    manifest: pd.DataFrame, shipped: Params, path: str, value: Any
+) -> None:
+    assert name_of(manifest, apply_values(shipped, {path: value})) != name_of(manifest, shipped)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [("search.num_trials", 99), ("search.num_ranked", 1), ("engine.num_workers", 3), ("evaluate.confidence", 0.9)],
+)
+def test_a_study_stays_when_its_trials_are_comparable(
+    manifest: pd.DataFrame, shipped: Params, path: str, value: Any
+) -> None:
+    assert name_of(manifest, apply_values(shipped, {path: value})) == name_of(manifest, shipped)
+
+
+@pytest.mark.parametrize("column", ["video_id", "label", "group", "split", "digest"])
+def test_a_study_depends_on_the_videos_of_train_and_val_and_on_no_other(
+    manifest: pd.DataFrame, shipped: Params, column: str
+) -> None:
+    value = {"label": "wave", "split": "val"}.get(column, "another")
+    first, last = manifest.copy(), manifest.copy()
+    first.loc[0, column] = value
+    assert name_of(first, shipped) != name_of(manifest, shipped)
+    last.loc[23, column] = {"label": "run", "split": "test"}.get(column, "another")
+    assert name_of(last, shipped) == name_of(manifest, shipped)
+
+
+def test_a_study_depends_on_the_weights_of_its_backbones(
+    manifest: pd.DataFrame, shipped: Params, tmp_path: Path
+) -> None:
+    (tmp_path / "own").write_bytes(b"one")
+    named = apply_values(shipped, {"features.weights": {LITE0: str(tmp_path / "own")}})
+    before = name_of(manifest, named)
+    (tmp_path / "own").write_bytes(b"two")
+    assert name_of(manifest, named) != before
+
+
+# The folds.
+
+
+def test_folds_hold_every_video_once_and_keep_groups_together(manifest: pd.DataFrame, shipped: Params) -> None:
+    rows = training_rows(manifest)
+    folds, warnings = make_validation(rows, shipped)
+    assert len(folds) == shipped.search.num_folds
+    assert sorted(position for fold in folds for position in fold) == list(range(len(rows)))
+    for fold in folds:
+        assert not set(rows["group"][fold]) & set(rows["group"].drop(fold))
+    assert warnings == []
+
+
+def test_one_group_is_validated_with_a_warning(manifest: pd.DataFrame, shipped: Params) -> None:
+    folds, warnings = make_validation(training_rows(manifest).assign(group="person"), shipped)
+    assert len(folds) == shipped.search.num_folds
+    assert len(warnings) == 1
+
+
+def test_validation_on_val_is_one_fold(manifest: pd.DataFrame, shipped: Params) -> None:
+    ((fold,), warnings) = make_validation(training_rows(manifest), apply_values(shipped, {"search.validation": "val"}))
+    assert fold.tolist() == [16, 17, 18, 19]
+    assert warnings == []

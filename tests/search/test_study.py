@@ -1,0 +1,134 @@
+"""The study: what counts, what is tried again, how trials are ranked, and how the sampler is seeded."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from varml.config import Params
+from varml.config.space import apply_values
+from varml.search.pruning import PRUNINGS
+from varml.search.study import LOSS, ended_trials, enqueue_first, open_study, ranked_trials, reap, seed_sampler
+
+
+@pytest.fixture
+def study(tmp_path: Path, params: Params) -> optuna.Study:
+    return open_study(tmp_path, "varml-test", params)
+
+
+def finish(study: optuna.Study, value: float, loss: float = 1.0) -> None:
+    trial = study.ask()
+    trial.set_user_attr(LOSS, loss)
+    study.tell(trial, value)
+
+
+def draw(trial: optuna.Trial) -> dict[str, Any]:
+    return {"lr": trial.suggest_float("lr", 0, 1), "fusion": trial.suggest_categorical("fusion", ["rgb", "flow"])}
+
+
+def test_a_study_is_opened_again_with_its_trials(tmp_path: Path, params: Params) -> None:
+    finish(open_study(tmp_path / "studies", "one", params), 0.5)
+    assert [trial.value for trial in open_study(tmp_path / "studies", "one", params).trials] == [0.5]
+    assert open_study(tmp_path / "studies", "two", params).trials == []
+
+
+@pytest.mark.parametrize("pruner", PRUNINGS)
+def test_a_study_is_opened_without_a_warning(tmp_path: Path, params: Params, pruner: str) -> None:
+    chosen = apply_values(params, {"search.pruner": pruner})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        open_study(tmp_path, "one", chosen)
+
+
+# Interrupted trials.
+
+
+def test_an_interrupted_trial_is_tried_again_with_its_values(study: optuna.Study) -> None:
+    values = draw(study.ask())
+    reap(study)
+    assert study.get_trials(states=(TrialState.RUNNING,)) == []
+    assert draw(study.ask()) == values
+
+
+def test_an_interrupted_trial_does_not_count(study: optuna.Study) -> None:
+    finish(study, 0.5)
+    draw(study.ask())
+    reap(study)
+    assert [trial.number for trial in ended_trials(study)] == [0]
+
+
+def test_the_first_trial_is_tried_again_even_where_it_had_not_begun(study: optuna.Study) -> None:
+    enqueue_first(study, {"lr": 0.25, "fusion": "flow"})
+    study.ask()
+    reap(study)
+    assert draw(study.ask()) == {"lr": 0.25, "fusion": "flow"}
+
+
+def test_reaping_twice_puts_a_trial_in_the_queue_once(study: optuna.Study) -> None:
+    draw(study.ask())
+    reap(study)
+    reap(study)
+    assert len(study.get_trials(states=(TrialState.WAITING,))) == 1
+
+
+def test_a_study_in_order_is_not_touched(study: optuna.Study) -> None:
+    finish(study, 0.5)
+    study.enqueue_trial({"lr": 0.5})
+    before = [(trial.number, trial.state) for trial in study.trials]
+    reap(study)
+    assert [(trial.number, trial.state) for trial in study.trials] == before
+
+
+# What counts, and in which order.
+
+
+def test_complete_pruned_and_failed_trials_count(study: optuna.Study) -> None:
+    finish(study, 0.5)
+    for state in (TrialState.PRUNED, TrialState.FAIL):
+        study.tell(study.ask(), state=state)
+    study.ask()
+    study.enqueue_trial({"lr": 0.5})
+    assert [trial.state.name for trial in ended_trials(study)] == ["COMPLETE", "PRUNED", "FAIL"]
+
+
+def test_trials_are_ranked_by_value_then_loss_then_number(study: optuna.Study) -> None:
+    for value, loss in ((0.5, 0.1), (0.9, 0.4), (0.9, 0.3), (0.9, 0.3), (0.7, 0.2)):
+        finish(study, value, loss)
+    pruned = study.ask()
+    pruned.report(1.0, step=0)
+    study.tell(pruned, state=TrialState.PRUNED)
+    assert [trial.number for trial in ranked_trials(study)] == [2, 3, 1, 4, 0]
+
+
+# The sampler and the first trial.
+
+
+def test_params_own_values_come_first_in_an_empty_study_alone(study: optuna.Study) -> None:
+    enqueue_first(study, {"lr": 0.25, "fusion": "flow"})
+    enqueue_first(study, {"lr": 0.75, "fusion": "flow"})
+    trial = study.ask()
+    assert draw(trial) == {"lr": 0.25, "fusion": "flow"}
+    study.tell(trial, 0.5)
+    enqueue_first(study, {"lr": 0.75, "fusion": "flow"})
+    assert study.get_trials(states=(TrialState.WAITING,)) == []
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_the_next_values_follow_from_seed_and_ended_trials(tmp_path: Path, params: Params, sampler: str) -> None:
+    def next_values(folder: str, seed: int, num_ended: int) -> dict[str, Any]:
+        chosen = apply_values(params, {"seed": seed, "search.sampler": sampler})
+        study = open_study(tmp_path / folder, "one", chosen)
+        for number in range(num_ended):
+            trial = study.ask({"lr": optuna.distributions.FloatDistribution(0, 1)})
+            study.tell(trial, number / 10)
+        seed_sampler(study, chosen)
+        return draw(study.ask())
+
+    assert next_values("a", seed=1, num_ended=0) == next_values("b", seed=1, num_ended=0)
+    assert next_values("c", seed=1, num_ended=0) != next_values("d", seed=2, num_ended=0)
+    assert next_values("e", seed=1, num_ended=0) != next_values("f", seed=1, num_ended=1)

@@ -1,0 +1,31 @@
+"""One strange file, from its path to frames as they are stored: what prediction asks a killable process for.
+
+It stands apart from the predictor so that the process need not import what the predictor does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from varml.config.params import Frames as FrameParams
+from varml.video.frames import clip_frames
+from varml.video.probe import probe_video
+from varml.video.reader import Frames
+
+
+@dataclass(frozen=True)
+class ClipTask:
+    """One file to decode; travels to a worker process."""
+
+    video: Path
+    params: FrameParams
+
+
+def read_clip(task: ClipTask) -> Frames:
+    """Return the frames of a file as extraction would store them, (S, F, H, W, 3) uint8 RGB.
+
+    Raises VideoError with the reason where it cannot be read.
+    """
+    info = probe_video(task.video)
+    return clip_frames(task.video, info.reader, info.num_frames, task.params)
