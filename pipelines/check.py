@@ -6,9 +6,8 @@ from varml.config.space import backbones_of
 from varml.flow.estimator import estimators
 from varml.ground.atomic import write_json
 from varml.ground.paths import CHECK, PARAMS
-from varml.models.backbones import backbone_names
+from varml.models.backbones import backbone_names, build_backbone
 from varml.models.fusion import fusions
-from varml.models.weights import check_weights
 
 
 def main() -> None:
@@ -20,7 +19,7 @@ def main() -> None:
     }
     params = check_params(PARAMS, names)
     for backbone in backbones_of(params):
-        check_weights(backbone, params.features.weights)
+        build_backbone(backbone, params.features.image_size_px, params.features.weights)
     write_json(CHECK, {"params": "checked"})
 
 

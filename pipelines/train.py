@@ -9,7 +9,7 @@ from varml.ground.paths import BEST, MANIFEST, MODEL
 from varml.models.backbones import build_backbone
 from varml.models.model_files import FORMAT, Description, LoadedModel, Preprocessing, model_digest, save_model
 from varml.search.results import read_best, winner_params
-from varml.tracking.runs import KIND, MODEL_DIGEST, TrackedRun, create_run, tracked
+from varml.tracking.runs import KIND, MODEL_DIGEST, TrackedRun, create_run, reap_runs, tracked
 from varml.training.data import TRAINING_SPLITS, load_features
 from varml.training.loop import fit
 
@@ -17,6 +17,7 @@ from varml.training.loop import fit
 def main(params: Params) -> None:
     """The run is found again by the digest of the model that it made."""
     winner = winner_params(params, read_best(BEST))
+    reap_runs(params.register_.experiment, "train")
     with tracked(create_run(params.register_.experiment, "train", {KIND: "train"})) as run:
         run.log_params(searched_values(winner))
         run.log_dataset("manifest", file_digest(MANIFEST)[:32], "training")

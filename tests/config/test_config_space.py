@@ -117,6 +117,7 @@ def test_a_dimension_that_no_trial_reads(
         ({"model": {"dropout": {"choices": [0.1, 1.0]}}}, 1.0),
         ({"model": {"dropout": {"type": "float", "low": 0, "high": 1}}}, 1.0),
         ({"model": {"attention": {"depth": {"type": "int", "low": -1, "high": 2}}}}, -1),
+        ({"model": {"attention": {"depth": {"type": "int", "low": 0, "high": 7}}}}, 7),
         ({"model": {"backbone": {"choices": [5]}}}, 5),
         ({"train": {"batch_size": {"choices": ["many", 8]}}}, "many"),
         ({"model": {"attention": {"num_heads": {"choices": [4, 3]}}}}, 3),

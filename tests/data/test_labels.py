@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -53,17 +54,15 @@ def test_an_empty_class_folder(source: Path, inside: list[str]):
     (source / "jump").mkdir()
     for name in inside:
         (source / "jump" / name).touch()
-    with pytest.raises(DataError, match="class 'jump' has no file in .*jump; add videos or remove the folder"):
+    with pytest.raises(DataError, match=r"class 'jump' has no file in .*jump; add videos or remove the folder"):
         read_labels(source, None)
 
 
 def test_one_class_alone(source: Path):
+    shutil.rmtree(source / "wave")
     with pytest.raises(
         DataError, match=r"at least 2 classes, and there is only 'run' as folders of videos in .*source"
     ):
-        for file in (source / "wave").iterdir():
-            file.unlink()
-        (source / "wave").rmdir()
         read_labels(source, None)
 
 
@@ -119,7 +118,7 @@ GOOD = ["run/0.mp4,run", "wave/0.mp4,wave"]
         (["path,label", *GOOD, "/tmp/a.mp4,run"], r"line 4: path '/tmp/a.mp4' must be relative to the CSV and stay"),
         (["path,label", *GOOD, "../a.mp4,run"], r"line 4: path '../a.mp4' must be relative to the CSV and stay below"),
         (["path,label", *GOOD, "run/../../a,run"], r"line 4: path 'run/../../a' must be relative to the CSV"),
-        (["path,label,split", "run/0.mp4,run,train", "a,wave,Test"], r"line 3: split 'Test' must be one of train, val, test"),
+        (["path,label,split", "run/0.mp4,run,train", "a,wave,Test"], r"line 3: split 'Test' must be one of train, val"),
         (["path,label", *GOOD, "run/0.mp4,wave"], r"labels.csv names 'run/0.mp4' more than once; keep one line"),
         (["path,label", *GOOD, "./run//0.mp4,run"], r"labels.csv names 'run/0.mp4' more than once"),
         (["path,label,group", "run/0.mp4,run,p1", "wave/0.mp4,wave,"], r"column 'group' is filled in 1 of 2 lines"),

@@ -36,7 +36,7 @@ def test_a_row_without_a_file_has_no_digest(source: Path, memory: Memory, annota
 
 
 def test_a_class_that_is_too_small(source: Path, memory: Memory):
-    with pytest.raises(DataError, match="at least 4 files .*: 'run' has 3, 'wave' has 3"):
+    with pytest.raises(DataError, match=r"at least 4 files .*: 'run' has 3, 'wave' has 3"):
         scan(source, None, 4, memory)
 
 
@@ -124,6 +124,7 @@ def test_a_link_inside_the_source_is_a_file(source: Path, memory: Memory):
 
 def test_a_source_that_is_itself_a_link(source: Path, memory: Memory, tmp_path: Path):
     (tmp_path / "linked").symlink_to(source)
+    (source / "run" / "linked.mp4").symlink_to("../wave/0.mp4")
     assert scan(tmp_path / "linked", None, 3, memory) == scan(source, None, 3, memory)
 
 

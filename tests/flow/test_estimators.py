@@ -102,5 +102,5 @@ def test_a_segment_does_not_depend_on_the_others(name: str, frames: np.ndarray):
 
 
 def test_an_unknown_estimator():
-    with pytest.raises(KeyError, match="no flow estimator is named 'farnback'.*did you mean 'farneback'"):
+    with pytest.raises(KeyError, match=r"no flow estimator is named 'farnback'.*did you mean 'farneback'"):
         estimate_flow(np.zeros((1, 2, 32, 32, 3), np.uint8), "farnback")

@@ -34,7 +34,7 @@ def test_an_unknown_name_is_answered_with_the_kind_all_names_and_the_nearest(sha
 
 
 def test_a_name_like_no_other_gets_no_suggestion(shapes: Registry[str]):
-    with pytest.raises(KeyError, match="no shape is named 'xyzw'; there are circle, square, triangle\"?$"):
+    with pytest.raises(KeyError, match=r"no shape is named 'xyzw'; there are circle, square, triangle\W?$"):
         shapes["xyzw"]
 
 

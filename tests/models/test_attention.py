@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import log, sqrt
+from math import log
 
 import pytest
 import torch
@@ -69,7 +69,7 @@ def test_standardisation_by_hand() -> None:
     # Cells are constant: the first feature is 1 in one video and 3 in the other, the second is always 5.
     features = torch.tensor([[[[1.0, 5.0]] * 2], [[[3.0, 5.0]] * 2]])  # (2, 1, 2, 2)
     encoder.fit_standardisation(features)
-    deviation = sqrt(4 / 3)  # of 1, 1, 3, 3, over N - 1
+    deviation = 1.0  # of 1, 1, 3, 3
     assert encoder.mean.tolist() == [2, 5]
     assert encoder.std.tolist() == pytest.approx([deviation, 1e-3])
     tokens = encoder(features)[:, 0].tolist()
@@ -101,7 +101,7 @@ def test_standardising_after_pooling_is_standardising_every_cell_before() -> Non
     encoder, cells = bare(dim=DIM, depth=1), random_cells()[:, :1] * 3 + 7
     encoder.query.data.normal_()
     encoder.fit_standardisation(cells)
-    standard = (cells - cells.flatten(0, 2).mean(0)) / cells.flatten(0, 2).std(0)
+    standard = (cells - cells.flatten(0, 2).mean(0)) / cells.flatten(0, 2).std(0, correction=0)
     weights = (standard @ encoder.query / DIM**0.5).softmax(-1)
     expected = (weights.unsqueeze(-1) * standard).sum(2)
     assert torch.allclose(encoder(cells), expected, atol=1e-5)

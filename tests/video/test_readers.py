@@ -113,7 +113,7 @@ def test_a_file_that_does_not_exist(tmp_path: Path, reader: str):
 
 
 def test_an_unknown_reader(encoded: dict[str, Path]):
-    with pytest.raises(KeyError, match="no video reader is named 'decrod'.*did you mean 'decord'"):
+    with pytest.raises(KeyError, match=r"no video reader is named 'decrod'.*did you mean 'decord'"):
         open_video(encoded["10 fps"], "decrod", NUM_FRAMES)
 
 

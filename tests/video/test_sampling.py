@@ -95,8 +95,9 @@ def test_no_other_frame_is_nearer(times, asked):
 )
 def test_steps_are_as_long_at_10_as_at_60_fps(duration_sec: int, num_segments: int, frames: int, tenths: int):
     slow, fast = even(duration_sec * 10, 10), even(duration_sec * 60, 60)
-    # Only where every snippet fits into its segment is nothing cut off at the end of the video.
-    assume(tenths / 10 * (frames - 1) <= duration_sec / num_segments)
+    # Only a snippet that fits into its segment and ends before the last frame of both is not cut off.
+    snippet_tenths = tenths * (frames - 1)
+    assume(snippet_tenths * num_segments <= duration_sec * 10 and snippet_tenths < duration_sec * 10)
     for times in (slow, fast):
         indices = sample_indices(times, num_segments, frames, tenths / 10)
         np.testing.assert_allclose(np.diff(times[indices], axis=1), tenths / 10, atol=1e-9)

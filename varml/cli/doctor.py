@@ -70,13 +70,13 @@ def _weights() -> str:
     from varml.config import load_params
     from varml.config.space import backbones_of
     from varml.ground.paths import PARAMS
-    from varml.models.weights import check_weights
+    from varml.models.backbones import build_backbone
 
     if not PARAMS.is_file():
         return "no params.yaml here; run it in a project to check the weights of its backbones"
     params = load_params()
     for backbone in backbones_of(params):
-        check_weights(backbone, params.features.weights)
+        build_backbone(backbone, params.features.image_size_px, params.features.weights)
     return f"found for {', '.join(backbones_of(params))}"
 
 

@@ -6,6 +6,7 @@ A leaf is ``{choices: [...]}`` or ``{type: int|float, low, high, log, step}``, e
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from varml.config.faults import faults_of
 from varml.config.params import Params
-from varml.config.tree import get_path, is_searchable, searchable_paths, set_path
+from varml.config.tree import get_path, is_searchable, param_type, searchable_paths, set_path
 from varml.errors import Fault
 from varml.ground.registry import nearest_name
 
@@ -75,7 +76,8 @@ class Range(Leaf):
 
     def offers(self, value: Any) -> bool:
         """Return whether ``value`` lies in the range."""
-        return bool(self.low <= value <= self.high)
+        steps = (value - self.low) / self.step if self.step else 0.0
+        return bool(self.low <= value <= self.high and math.isclose(steps, round(steps), abs_tol=1e-9))
 
 
 Dimension = Choices | Range
@@ -100,7 +102,9 @@ def space_faults(params: Params, dimensions: dict[str, Dimension]) -> list[Fault
     for index, (path, dimension) in enumerate(dimensions.items()):
         found = _path_faults(path, dimension) or _value_faults(params, path, dimension)
         earlier = list(dimensions)[:index]
-        faults += found + [f for cond in dimension.when for f in _condition_faults(path, cond, earlier)]
+        faults += found
+        for condition, value in dimension.when.items():
+            faults += _condition_faults(path, condition, value, {name: dimensions[name] for name in earlier})
     return faults
 
 
@@ -140,6 +144,8 @@ def _path_faults(path: str, dimension: Dimension) -> list[Fault]:
 
 
 def _value_faults(params: Params, path: str, dimension: Dimension) -> list[Fault]:
+    if isinstance(dimension, Range) and dimension.type == "float" and param_type(path) is int:
+        return [Fault(f"{PREFIX}.{path}", "float", "must be of type int, as the value that it overrides")]
     faults: dict[str, Fault] = {}
     for value in dimension.samples():
         try:
@@ -151,11 +157,13 @@ def _value_faults(params: Params, path: str, dimension: Dimension) -> list[Fault
     return list(faults.values())
 
 
-def _condition_faults(path: str, condition: str, earlier: list[str]) -> list[Fault]:
-    if condition in earlier:
-        return []
-    rule = "when must name a dimension that stands above this one"
-    return [Fault(f"{PREFIX}.{path}.when", condition, rule, nearest_name(condition, earlier))]
+def _condition_faults(path: str, condition: str, value: Any, earlier: dict[str, Dimension]) -> list[Fault]:
+    if condition not in earlier:
+        rule = "when must name a dimension that stands above this one"
+        return [Fault(f"{PREFIX}.{path}.when", condition, rule, nearest_name(condition, list(earlier)))]
+    if not earlier[condition].offers(value):
+        return [Fault(f"{PREFIX}.{path}.when.{condition}", value, "that dimension never has this value")]
+    return []
 
 
 def _shown(dimension: Dimension) -> dict[str, Any]:

@@ -36,6 +36,11 @@ def searchable_paths() -> list[str]:
     return [path for path, field in _fields(Params) if (field.json_schema_extra or {}).get("searchable")]  # type: ignore[union-attr]
 
 
+def param_type(path: str) -> Any:
+    """Return the type of the param at ``path``."""
+    return dict(_fields(Params))[path].annotation
+
+
 def _fields(model: type[BaseModel], prefix: str = "") -> list[tuple[str, FieldInfo]]:
     found: list[tuple[str, FieldInfo]] = []
     for name, field in model.model_fields.items():

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import binomtest
-from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss, top_k_accuracy_score
+from sklearn.metrics import f1_score, log_loss, recall_score, top_k_accuracy_score
 
 Labels = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.floating]
@@ -23,7 +23,7 @@ def accuracy(labels: Labels, probabilities: Scores) -> float:
 
 def mean_class_accuracy(labels: Labels, probabilities: Scores) -> float:
     """Return the mean over the classes present of each class's own accuracy, 0 to 1."""
-    return float(balanced_accuracy_score(labels, probabilities.argmax(1)))
+    return float(recall_score(labels, probabilities.argmax(1), labels=np.unique(labels), average="macro"))
 
 
 def macro_f1(labels: Labels, probabilities: Scores) -> float:

@@ -29,7 +29,8 @@ class StreamEncoder(nn.Module):
         self.query = nn.Parameter(torch.zeros(dim)) if depth else None
         self.position = nn.Parameter(torch.zeros(num_steps, width)) if depth else None
         if self.position is not None:
-            nn.init.trunc_normal_(self.position, std=0.02)
+            # As large as the tokens: from the usual 0.02 order is learned late or, on small data, not at all.
+            nn.init.normal_(self.position, std=1.0)
         self.layers = nn.ModuleList(
             nn.TransformerEncoderLayer(
                 width,
@@ -48,7 +49,7 @@ class StreamEncoder(nn.Module):
         flat = features.flatten(0, 2).float()
         self.mean.copy_(flat.mean(0))
         # A feature that never varies in training must not blow up in service.
-        self.std.copy_(flat.std(0).clamp_min(1e-3))
+        self.std.copy_(flat.std(0, correction=0).clamp_min(1e-3))
 
     def forward(self, features: Tensor) -> Tensor:
         """Return tokens (B, T, W) of ``features`` (B, T, G, D)."""

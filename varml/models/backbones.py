@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from varml.errors import ModelError, VarmlError
 from varml.models.torchvision_shim import import_torchvision
 from varml.models.weights import load_weights
 
@@ -21,8 +22,8 @@ class Backbone(nn.Module):
     def __init__(self, network: nn.Module, mean: tuple[float, ...], std: tuple[float, ...], size_px: int) -> None:
         super().__init__()
         self.network = network
-        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
         with torch.inference_mode():
             self.dim = self.eval().forward(torch.zeros(1, 3, size_px, size_px)).shape[1]
 
@@ -42,22 +43,36 @@ def build_backbone(name: str, size_px: int, weights: Mapping[str, str] | None) -
     """Return the timm model ``name`` for square images of ``size_px``, in eval mode.
 
     ``weights`` maps backbones to files (see :func:`varml.models.weights.load_weights`); None builds the network
-    alone, for weights that the caller loads itself. Raises WeightsError where the weights cannot be had.
+    alone, for weights that the caller loads itself. Raises WeightsError where the weights cannot be had, and
+    ModelError where timm does not build the network or it gives no feature map at this size.
     """
-    timm = _timm()
-    sized = {"img_size": size_px} if timm.models.get_pretrained_cfg_value(name, "fixed_input_size") else {}
-    network = timm.create_model(name, pretrained=False, **sized)
-    if weights is not None:
-        load_weights(name, network, weights)
-    config = timm.data.resolve_model_data_config(network)
-    network.reset_classifier(0)
-    return Backbone(network, config["mean"], config["std"], size_px).eval()
+    try:
+        network, config = _create(name, size_px)
+        if weights is not None:
+            load_weights(name, network, weights)
+        network.reset_classifier(0)
+        return Backbone(network, config["mean"], config["std"], size_px).eval()
+    except VarmlError:
+        raise
+    except Exception as error:  # each of timm's thousand networks fails in its own way
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ModelError(
+            f"timm's {name} is no backbone for images of {size_px} px ({reason}); choose another backbone or another "
+            "features.image_size_px"
+        ) from error
 
 
 def backbone_names() -> list[str]:
     """Return every name that timm builds, with and without the tags of pretrained weights."""
     timm = _timm()
     return sorted({*timm.list_models(), *timm.list_pretrained()})
+
+
+def _create(name: str, size_px: int) -> tuple[Any, dict[str, Any]]:
+    timm = _timm()
+    sized = {"img_size": size_px} if timm.models.get_pretrained_cfg_value(name, "fixed_input_size") else {}
+    network = timm.create_model(name, pretrained=False, **sized)
+    return network, timm.data.resolve_model_data_config(network)
 
 
 def _timm() -> Any:

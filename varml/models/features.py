@@ -22,9 +22,11 @@ from varml.config.params import Features as FeatureParams
 from varml.flow.store import PackedFlow, read_packed_flow, unit_curve
 from varml.ground.atomic import write_bytes
 from varml.models.backbones import Backbone, build_backbone
+from varml.models.threads import one_thread
 from varml.video.frames import read_frames
 from varml.video.reader import Frames
 
+_LARGEST = float(np.finfo(np.float16).max)
 StreamFeatures = dict[str, npt.NDArray[np.float16]]  # stream to (T, G, D), G = grid_size squared
 
 
@@ -42,7 +44,8 @@ class FeatureTask:
 def extract_features(task: FeatureTask) -> None:
     """Store the features of both streams of one video."""
     backbone = _loaded_backbone(task.backbone, task.params.model_dump_json())
-    features = compute_features(backbone, read_frames(task.frames), read_packed_flow(task.flow), task.params)
+    with one_thread():
+        features = compute_features(backbone, read_frames(task.frames), read_packed_flow(task.flow), task.params)
     write_bytes(task.target, save(features))
 
 
@@ -76,7 +79,8 @@ def _grid(backbone: Backbone, images: Tensor, params: FeatureParams) -> npt.NDAr
     size = (params.image_size_px, params.image_size_px)
     scaled = F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
     cells = F.adaptive_avg_pool2d(backbone(scaled), params.grid_size)  # (T, D, g, g)
-    return cells.flatten(2).transpose(1, 2).half().contiguous().numpy()  # (T, G, D)
+    # float16 ends at 65504; an infinite feature would make every later loss NaN.
+    return cells.flatten(2).transpose(1, 2).clamp(-_LARGEST, _LARGEST).half().contiguous().numpy()  # (T, G, D)
 
 
 @lru_cache(maxsize=1)

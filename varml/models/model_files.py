@@ -82,8 +82,14 @@ def load_model(folder: Path) -> LoadedModel:
     recognizer = Recognizer(
         params, dim=description.dim, num_steps=description.num_steps, num_classes=len(description.classes)
     )
-    for prefix, module in (("backbone.", backbone), ("recognizer.", recognizer)):
-        module.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+    try:
+        for prefix, module in (("backbone.", backbone), ("recognizer.", recognizer)):
+            module.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+    except RuntimeError as error:
+        raise ModelError(
+            f"{folder / WEIGHTS} does not fit the network that model.json describes; install the versions of timm and "
+            "varml that saved it, or make the model again"
+        ) from error
     return LoadedModel(description, backbone.eval(), recognizer.eval())
 
 

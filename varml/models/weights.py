@@ -36,19 +36,6 @@ def weights_identity(backbone: str, files: Mapping[str, str]) -> str:
     return f"timm=={version('timm')} hub"
 
 
-def check_weights(backbone: str, files: Mapping[str, str]) -> None:
-    """Raise WeightsError where the weights of ``backbone`` cannot be had; what only the hub has is fetched now."""
-    if backbone in files:
-        _named_file(backbone, files)
-    elif not _is_packaged(backbone):
-        from varml.models.torchvision_shim import import_torchvision
-
-        import_torchvision()
-        import timm
-
-        _load_from_hub(backbone, timm.create_model(backbone, pretrained=False))
-
-
 def load_weights(backbone: str, model: Any, files: Mapping[str, str]) -> str:
     """Load the pretrained weights of ``backbone`` into ``model`` (timm, with its classifier); return their source.
 

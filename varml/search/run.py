@@ -34,6 +34,8 @@ from varml.tracking.runs import KIND, TrackedRun, children, create_run
 from varml.training.baseline import fit_baseline, predict_baseline
 from varml.training.loop import Probabilities
 
+MAX_REASON_LENGTH = 300
+
 
 @dataclass(frozen=True)
 class Baseline:
@@ -99,7 +101,7 @@ class Search:
         try:
             result = self.objective(trial, suggest(trial, dimensions))
         except Exception as error:  # whatever one configuration does, the others go on
-            trial.set_user_attr(REASON, f"{type(error).__name__}: {error}")
+            trial.set_user_attr(REASON, _reason(error))
             study.tell(trial, state=TrialState.FAIL)
             return trial.number
         results[trial.number] = result
@@ -156,6 +158,11 @@ def _baseline_oof(data: FeatureSet, folds: list[Positions]) -> Probabilities:
 def _allowed(values: Mapping[str, Any], dimensions: Mapping[str, Dimension]) -> dict[str, Any]:
     # A value that its own dimension does not offer is left to the sampler.
     return {path: value for path, value in values.items() if dimensions[path].offers(value)}
+
+
+def _reason(error: Exception) -> str:
+    # One line: it goes into a table, a tag and a message.
+    return " ".join(f"{type(error).__name__}: {error}".split())[:MAX_REASON_LENGTH]
 
 
 def _why_none(study: optuna.Study) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from varml.config.params import Params
 from varml.ground.content_key import file_digest
 from varml.ground.paths import MANIFEST
-from varml.tracking.runs import KIND, TrackedRun, create_run, find_run
+from varml.tracking.runs import KIND, TrackedRun, create_run, find_run, reap_runs
 
 STUDY = "varml.study"
 
@@ -14,6 +14,7 @@ def open_search_run(name: str, params: Params, warnings: list[str]) -> TrackedRu
     """Return the parent run of the study ``name``, running."""
     tags = {KIND: "search", STUDY: name}
     experiment = params.register_.experiment
+    reap_runs(experiment, "search")
     run = find_run(experiment, tags)
     if run is not None:
         run.client.update_run(run.run_id, status="RUNNING")

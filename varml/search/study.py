@@ -57,8 +57,10 @@ def reap(study: optuna.Study) -> None:
     for trial in study.get_trials(states=(TrialState.RUNNING,)):
         study._storage.set_trial_user_attr(trial._trial_id, INTERRUPTED, True)
         study.tell(trial.number, state=TrialState.FAIL)
-        if trial.params:
-            study.enqueue_trial(trial.params, skip_if_exists=True)
+        # A trial that died before it drew anything still has what it was queued with.
+        values = trial.system_attrs.get("fixed_params") or trial.params
+        if values:
+            study.enqueue_trial(values)
 
 
 def ended_trials(study: optuna.Study) -> list[FrozenTrial]:

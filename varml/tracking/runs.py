@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from varml.ground.paths import PARAMS, PIPELINE
+from varml.ground.content_key import content_key
+from varml.ground.paths import PARAMS, PIPELINE, project_root
 from varml.tracking.store import experiment_id, open_client
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
@@ -18,6 +20,8 @@ Point = tuple[str, float, int]  # metric, value, step
 # What kind of run it is: search, trial, baseline, train.
 KIND = "varml.kind"
 MODEL_DIGEST = "varml.model_digest"
+# Which project on which machine made a run: it tells what a kill left behind from what others are doing.
+PLACE = "varml.place"
 PARENT = "mlflow.parentRunId"
 # MLflow's own limits for one request.
 _MAX_METRICS = 1000
@@ -96,11 +100,26 @@ def create_run(
     client = parent.client if parent else open_client()
     from mlflow.tracking.context.registry import resolve_tags
 
-    own = {**tags, **({PARENT: parent.run_id} if parent else {})}
+    own = {**tags, PLACE: _place(), **({PARENT: parent.run_id} if parent else {})}
     run = client.create_run(
         experiment_id(client, experiment), start_time=start_time_ms, tags=resolve_tags(own), run_name=name
     )
     return TrackedRun(client, run.info.run_id)
+
+
+def reap_runs(experiment: str, kind: str) -> None:
+    """End the runs of ``kind`` that a killed process of this project left running.
+
+    Only the holder of the stage's lock may call it: no other process makes runs of this kind then.
+    """
+    client = open_client()
+    mine = f"attributes.status = 'RUNNING' and tags.`{KIND}` = '{kind}' and tags.`{PLACE}` = '{_place()}'"
+    for run in client.search_runs([experiment_id(client, experiment)], mine, max_results=1000):
+        client.set_terminated(run.info.run_id, status="KILLED")
+
+
+def _place() -> str:
+    return content_key(host=platform.node(), root=str(project_root()))
 
 
 @contextmanager

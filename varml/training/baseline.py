@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -17,8 +18,11 @@ MAX_ITERATIONS = 2000
 
 def fit_baseline(training: FeatureSet) -> Pipeline:
     """Return a fitted scikit-learn pipeline over the mean features of both streams, standardised."""
+    # Few groups can leave a fold one class to train on; there is nothing to regress then.
+    one_class = len(np.unique(training.labels)) < 2
     regression = LogisticRegression(C=INVERSE_REGULARISATION, max_iter=MAX_ITERATIONS)
-    return make_pipeline(StandardScaler(), regression).fit(training.means(), training.labels)
+    classifier = DummyClassifier(strategy="prior") if one_class else regression
+    return make_pipeline(StandardScaler(), classifier).fit(training.means(), training.labels)
 
 
 def predict_baseline(baseline: Pipeline, features: FeatureSet) -> Probabilities:

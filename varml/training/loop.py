@@ -1,4 +1,4 @@
-"""One training: AdamW with a one-cycle cosine schedule over features that are in memory."""
+"""One training: AdamW with a linear warm-up and a cosine schedule over features that are in memory."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, LRScheduler, SequentialLR
 
 from varml.config.params import Model, Train
 from varml.data.dataset import FeatureSet
 from varml.errors import SearchError
 from varml.metrics.classification import accuracy
 from varml.models.recognizer import Recognizer
+from varml.models.threads import one_thread
 
 EpochMetrics = dict[str, float]
 OnEpoch = Callable[[int, EpochMetrics], None]
@@ -75,31 +77,24 @@ def tensors(features: FeatureSet, streams: tuple[str, ...]) -> dict[str, Tensor]
 
 @contextmanager
 def reproducible(seed: int) -> Iterator[None]:
-    """Run the block from ``seed``, with deterministic kernels and one thread; leave the generator as it was.
-
-    Sums over several threads depend on how many there are, and results must not depend on the machine's cores.
-    """
-    num_threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    with torch.random.fork_rng(devices=[]):
+    """Run the block from ``seed``, with deterministic kernels and one thread; leave everything as it was."""
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    with torch.random.fork_rng(devices=[]), one_thread():
         torch.manual_seed(seed)
-        torch.set_num_threads(1)
         torch.use_deterministic_algorithms(True)
         try:
             yield
         finally:
-            torch.set_num_threads(num_threads)
-            torch.use_deterministic_algorithms(deterministic)
+            torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
 
 
-def _schedule(optimizer: torch.optim.Optimizer, train: Train, num_videos: int) -> torch.optim.lr_scheduler.LRScheduler:
+def _schedule(optimizer: torch.optim.Optimizer, train: Train, num_videos: int) -> LRScheduler:
     num_steps = train.num_epochs * -(-num_videos // train.batch_size)
-    return torch.optim.lr_scheduler.OneCycleLR(
-        optimizer,
-        max_lr=train.lr,
-        total_steps=num_steps + 1,
-        pct_start=WARM_UP_FRACTION,
-        cycle_momentum=False,
-    )
+    num_warm_up = max(round(WARM_UP_FRACTION * num_steps), 1)
+    warm_up = LinearLR(optimizer, start_factor=1 / (num_warm_up + 1), total_iters=num_warm_up)
+    cosine = CosineAnnealingLR(optimizer, T_max=max(num_steps - num_warm_up, 1))
+    return SequentialLR(optimizer, [warm_up, cosine], milestones=[num_warm_up])
 
 
 def _train_epoch(
@@ -108,7 +103,7 @@ def _train_epoch(
     labels: Tensor,
     train: Train,
     optimizer: torch.optim.Optimizer,
-    scheduler: torch.optim.lr_scheduler.LRScheduler,
+    scheduler: LRScheduler,
 ) -> float:
     recognizer.train()
     total = 0.0
