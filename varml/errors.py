@@ -44,9 +44,13 @@ class ConfigError(VarmlError):
 
     def __init__(self, faults: list[Fault], source: str = "params.yaml") -> None:
         self.faults = faults
+        self.source = source
         noun = "fault" if len(faults) == 1 else "faults"
         lines = "\n".join(f"  {fault}" for fault in faults)
         super().__init__(f"{source} has {len(faults)} {noun}; mend it and run `dvc repro` again:\n{lines}")
+
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[list[Fault], str]]:
+        return type(self), (self.faults, self.source)
 
 
 class DataError(VarmlError):

@@ -36,7 +36,7 @@ def check_params(path: Path, valid: Mapping[str, list[str]]) -> Params:
 def source_faults(tree: dict[str, Any]) -> list[Fault]:
     """Return the faults of ``data.source`` and ``data.annotations`` in params as nested dictionaries."""
     name, annotations = get_path(tree, "data.source"), get_path(tree, "data.annotations")
-    if not isinstance(name, str):
+    if not isinstance(name, str) or "\0" in name:
         return [Fault("data.source", name, "must name a folder of labelled videos, such as 'sample'")]
     source, root = source_folder(name), project_root()
     if root.is_relative_to(source) or any(source.is_relative_to((root / out).resolve()) for out in OUT_FOLDERS):
@@ -58,7 +58,7 @@ def _name_faults(tree: dict[str, Any], valid: Mapping[str, list[str]]) -> list[F
     for path in valid:
         node = get_path(space_of(tree), path)
         choices = node.get("choices") if isinstance(node, dict) else None
-        named += [(f"{PREFIX}.{path}", value, path) for value in choices or []]
+        named += [(f"{PREFIX}.{path}", value, path) for value in choices] if isinstance(choices, list) else []
     return [
         _name_fault(at, value, valid[path])
         for at, value, path in named
@@ -67,7 +67,10 @@ def _name_faults(tree: dict[str, Any], valid: Mapping[str, list[str]]) -> list[F
 
 
 def _annotation_faults(source_name: str, source: Path, name: object) -> list[Fault]:
-    if name is None or (source / str(name)).is_file():
+    if name is None:
+        return []
+    file = (source / str(name)).resolve()
+    if file.is_file() and file.is_relative_to(source):
         return []
     csvs = sorted(path.name for path in source.glob("*.csv"))
     rule = f"must be a CSV in {source_name}, or null for one folder per class"

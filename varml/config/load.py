@@ -33,8 +33,8 @@ def read_tree(path: Path) -> dict[str, Any]:
     """Return params.yaml as nested dictionaries, unchecked; raises ConfigError where it is no YAML mapping."""
     try:
         text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError([Fault(str(path), None, f"cannot be read: {error.strerror}")]) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([Fault(str(path), None, f"cannot be read: {error}")]) from error
     return _parse_yaml(text, path.name)
 
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 class Section(BaseModel):
     """A section: unknown keys are faults, values are not changed after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def searchable(**constraints: Any) -> Any:
@@ -50,8 +50,9 @@ class Ingest(Section):
     """Labels, groups and splits."""
 
     group_from: str | None = Field(description="regular expression searched in the path; its match is the group")
-    test_fraction: float = Field(gt=0, lt=0.9)
-    val_fraction: float = Field(gt=0, lt=0.9)
+    # Whole folds are held out, so a share between these is met as nearly as 1/n can.
+    test_fraction: float = Field(ge=0.05, le=0.5)
+    val_fraction: float = Field(ge=0.05, le=0.5)
     probe: Probe
 
     @field_validator("group_from")
@@ -65,8 +66,8 @@ class Ingest(Section):
 
     @model_validator(mode="after")
     def _leaves_something_to_train_on(self) -> Ingest:
-        if self.test_fraction + self.val_fraction >= 0.95:
-            raise ValueError("test_fraction + val_fraction must be under 0.95, so that something is left to train on")
+        if self.test_fraction + self.val_fraction > 0.6:
+            raise ValueError("test_fraction + val_fraction must be at most 0.6, so that something is left to train on")
         return self
 
 

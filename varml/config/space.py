@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import product
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -19,6 +20,9 @@ from varml.errors import Fault
 from varml.ground.registry import nearest_name
 
 PREFIX = "search.space"
+# Values of one dimension, and combinations of several, that are all tried against the types of the params.
+MAX_CHECKED = 1000
+_LEAF_KEYS = {"choices", "type", "low", "high", "log", "step"}
 
 
 class Leaf(BaseModel):
@@ -72,10 +76,15 @@ class Range(Leaf):
 
     def samples(self) -> list[Any]:
         """Return values that must all be valid for the param."""
-        return [int(self.low), int(self.high)] if self.type == "int" else [self.low, self.high]
+        if self.type == "float":
+            return [self.low, self.high]
+        every = range(int(self.low), int(self.high) + 1, int(self.step or 1))
+        return list(every) if len(every) <= MAX_CHECKED else [every[0], every[-1]]
 
     def offers(self, value: Any) -> bool:
         """Return whether ``value`` lies in the range."""
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
         steps = (value - self.low) / self.step if self.step else 0.0
         return bool(self.low <= value <= self.high and math.isclose(steps, round(steps), abs_tol=1e-9))
 
@@ -88,6 +97,9 @@ def parse_space(raw: dict[str, Any]) -> tuple[dict[str, Dimension], list[Fault]]
     dimensions: dict[str, Dimension] = {}
     faults: list[Fault] = []
     for path, node in _leaves(raw):
+        if path in dimensions or any("." in key for key in _keys(raw)):
+            rule = "dimensions are nested, a key has no dots: write model: {backbone: ...}"
+            return {}, [Fault(PREFIX, sorted(key for key in _keys(raw) if "." in key), rule)]
         try:
             leaf_type = Choices if isinstance(node, dict) and "choices" in node else Range
             dimensions[path] = leaf_type.model_validate(node)
@@ -105,7 +117,7 @@ def space_faults(params: Params, dimensions: dict[str, Dimension]) -> list[Fault
         faults += found
         for condition, value in dimension.when.items():
             faults += _condition_faults(path, condition, value, {name: dimensions[name] for name in earlier})
-    return faults
+    return faults or _combination_faults(params, dimensions)
 
 
 def apply_values(params: Params, values: dict[str, Any]) -> Params:
@@ -128,8 +140,15 @@ def backbones_of(params: Params) -> list[str]:
     return [str(name) for name in node["choices"]] if node else [params.model.backbone]
 
 
+def _keys(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        for key, child in node.items():
+            yield str(key)
+            yield from _keys({} if key == "when" else child)
+
+
 def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    if not isinstance(node, dict) or "choices" in node or "type" in node:
+    if not isinstance(node, dict) or _LEAF_KEYS & set(node):
         yield path, node
         return
     for key, child in node.items():
@@ -155,6 +174,20 @@ def _value_faults(params: Params, path: str, dimension: Dimension) -> list[Fault
                 rule = detail["msg"].removeprefix("Value error, ")
                 faults.setdefault(f"{value}{rule}", Fault(f"{PREFIX}.{path}", value, rule))
     return list(faults.values())
+
+
+def _combination_faults(params: Params, dimensions: dict[str, Dimension]) -> list[Fault]:
+    # Values that are valid alone may not be together, such as a width that the number of heads does not divide.
+    exact = {path: d.samples() for path, d in dimensions.items() if not d.when and getattr(d, "type", "") != "float"}
+    if math.prod(map(len, exact.values())) > MAX_CHECKED:
+        return []
+    for values in product(*exact.values()):
+        chosen = dict(zip(exact, values, strict=True))
+        try:
+            apply_values(params, chosen)
+        except ValidationError as error:
+            return [Fault(PREFIX, chosen, error.errors()[0]["msg"].removeprefix("Value error, "))]
+    return []
 
 
 def _condition_faults(path: str, condition: str, value: Any, earlier: dict[str, Dimension]) -> list[Fault]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -22,7 +23,7 @@ from varml.ground.progress import progress
 from varml.video.probe import VideoInfo, probe_limit_sec, probe_video
 
 # Raise it when probing the same file may say something else.
-PROBE_VERSION = 1
+PROBE_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ def ingest(files: list[ScannedFile], source: Path, params: Params, memory: Memor
     Raises DataError where too many files are unreadable, a class keeps too few videos, or no split is possible.
     """
     infos, reasons = _probe_all(files, source, params, memory)
-    quarantine = pd.DataFrame(sorted(reasons.items()), columns=["path", "reason"])
+    left_out = sorted((printable_path(path), reason) for path, reason in reasons.items())
+    quarantine = pd.DataFrame(left_out, columns=["path", "reason"])
     _check_bad_fraction(quarantine, len(files), params.data.max_bad_fraction)
     readable = [file for file in files if file.path in infos]
     check_class_sizes([file.label for file in readable], params.data.min_videos_per_class, "readable videos")
@@ -75,12 +77,28 @@ def group_of(file: ScannedFile, pattern: str | None) -> str:
     return match.group(0) if match else file.path
 
 
+def printable_path(path: str) -> str:
+    """Return ``path`` with each byte that is not UTF-8 and each control character written as an escape."""
+    text = os.fsencode(path).decode("utf-8", errors="backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _reason_before_opening(file: ScannedFile) -> str | None:
+    if not file.digest:
+        return "does not exist"
+    # Tables and databases hold text; a name that is none, or that a CSV reader splits, would come back as another.
+    if "\r" in file.path or (not file.path.isascii() and printable_path(file.path) != file.path):
+        return "its name is not UTF-8 text in one line; rename it"
+    return None
+
+
 def _probe_all(
     files: list[ScannedFile], source: Path, params: Params, memory: Memory
 ) -> tuple[dict[str, VideoInfo], dict[str, str]]:
     known = memory.get_all()
-    infos = {f.path: VideoInfo(**known[key]) for f in files if (key := f"{PROBE_VERSION}|{f.digest}") in known}
-    reasons = {file.path: "does not exist" for file in files if not file.digest}
+    keys = {file.path: f"{PROBE_VERSION}|{file.digest}" for file in files}
+    infos = {path: VideoInfo(**known[key]) for path, key in keys.items() if key in known}
+    reasons = {file.path: reason for file in files if (reason := _reason_before_opening(file))}
     by_path = {source / f.path: f for f in files if f.path not in infos and f.path not in reasons}
     probe = params.ingest.probe
     outcomes = map_isolated(

@@ -52,6 +52,8 @@ def check_class_sizes(labels: list[str], minimum: int, what: str) -> None:
 def _from_folders(source: Path) -> list[LabelledFile]:
     rows = []
     for folder in sorted(path for path in source.iterdir() if path.is_dir() and not path.name.startswith(".")):
+        if not folder.name.isprintable():
+            raise DataError(f"the class folder {folder.name!r} in {source} has unprintable characters; rename it")
         files = sorted(_files_below(folder))
         if not files:
             raise DataError(f"class {folder.name!r} has no file in {folder}; add videos or remove the folder")
@@ -67,6 +69,15 @@ def _files_below(folder: Path) -> Iterator[Path]:
 
 
 def _from_csv(source: Path, path: Path) -> list[LabelledFile]:
+    try:
+        rows = _read_rows(path)
+    except csv.Error as error:
+        raise DataError(f"{path.name} is no CSV that can be read ({error}); mend or export it again") from error
+    _check_all(path.name, rows)
+    return rows
+
+
+def _read_rows(path: Path) -> list[LabelledFile]:
     with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
         reader = csv.DictReader(file)
         missing = [name for name in ("path", "label") if name not in (reader.fieldnames or [])]
@@ -76,9 +87,7 @@ def _from_csv(source: Path, path: Path) -> list[LabelledFile]:
                 f"{path.name} needs a header with the columns path,label[,group][,split]; "
                 f"{' and '.join(missing)} is missing, the first line has {header}; add it"
             )
-        rows = [_row(path.name, number, row) for number, row in enumerate(reader, start=2)]
-    _check_all(path.name, rows)
-    return rows
+        return [_row(path.name, reader.line_num, row) for row in reader]
 
 
 def _row(name: str, number: int, row: dict[str, str | None]) -> LabelledFile:
@@ -88,6 +97,8 @@ def _row(name: str, number: int, row: dict[str, str | None]) -> LabelledFile:
         raise DataError(f"{name}, line {number}: path and label must not be empty; fill them in or drop the line")
     if pure.is_absolute() or ".." in pure.parts or "\0" in path:
         raise DataError(f"{name}, line {number}: path {path!r} must be relative to the CSV and stay below its folder")
+    if not all(text.isprintable() for text in (label, group)):
+        raise DataError(f"{name}, line {number}: label {label!r} or group {group!r} has a control character; remove it")
     if split and split not in SPLITS:
         raise DataError(f"{name}, line {number}: split {split!r} must be one of {', '.join(SPLITS)}")
     return LabelledFile(pure.as_posix(), label, group, split)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -39,9 +40,11 @@ def scan(source: Path, annotations: str | None, minimum: int, memory: Memory) ->
     for row in rows:
         size, digest = 0, ""
         path = source / row.path
-        if path.exists():
+        if os.path.lexists(path):
             state = path.stat()
-            size, key = state.st_size, f"{path}|{state.st_size}|{state.st_mtime_ns}"
+            # The name as bytes: it need not be UTF-8. The inode and its change tell a file put in another's place.
+            times = f"{state.st_mtime_ns}|{state.st_ctime_ns}|{state.st_ino}"
+            size, key = state.st_size, f"{os.fsencode(path).hex()}|{state.st_size}|{times}"
             digest = known.get(key) or file_digest(path)
             if key not in known:
                 fresh[key] = digest
@@ -53,7 +56,7 @@ def scan(source: Path, annotations: str | None, minimum: int, memory: Memory) ->
 def write_files(path: Path, rows: list[ScannedFile]) -> None:
     """Write the scanned files as CSV."""
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writeheader()
     writer.writerows(asdict(row) for row in rows)
     write_text(path, text.getvalue())
@@ -76,17 +79,15 @@ def _refuse_irregular(source: Path, rows: list[LabelledFile]) -> None:
 
 
 def _irregularity(source: Path, path: Path) -> str | None:
-    try:
-        mode = path.lstat().st_mode
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return None  # a row without a file: ingest quarantines it
-    if stat.S_ISLNK(mode):
-        target = path.resolve()
-        if not target.exists():
-            return "is a link that leads nowhere"
-        if not target.is_relative_to(source.resolve()):
-            return "is a link that leads out of the data source"
-        mode = target.stat().st_mode
+    try:
+        target = path.resolve(strict=True)
+    except (OSError, RuntimeError):
+        return "is a link that leads nowhere"
+    if not target.is_relative_to(source.resolve()):
+        return "is a link, or lies behind one, that leads out of the data source"
+    mode = target.stat().st_mode
     kinds = {stat.S_IFIFO: "FIFO", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device", stat.S_IFBLK: "device"}
     if stat.S_ISDIR(mode):
         return "is a folder"

@@ -97,7 +97,12 @@ def _take_val(splits: Splits, labels: Names, groups: Names, fraction: float, see
     grouped = len(np.unique(groups[rest])) > 1
     if not grouped:
         splits.warnings.append(UNGROUPED)
-    chosen = hold_out(labels[rest], groups[rest] if grouped else None, fraction, seed)
+    try:
+        chosen = hold_out(labels[rest], groups[rest] if grouped else None, fraction, seed)
+    except ValueError as error:
+        raise DataError(
+            f"no val can be taken from {len(rest)} training videos ({error}); add videos of each class"
+        ) from error
     splits.names[rest[chosen]] = "val"
 
 
@@ -106,7 +111,7 @@ def _need_two_groups(groups: Names) -> None:
     if len(names) < 2:
         raise DataError(
             f"a test split that shares no group with training needs at least 2 groups, and all videos are in "
-            f"{names[0]!r}; name more groups, or drop the group column and set ingest.group_from to null"
+            f"{str(names[0])!r}; name more groups, or drop the group column and set ingest.group_from to null"
         )
 
 

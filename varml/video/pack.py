@@ -24,6 +24,8 @@ Images = npt.NDArray[np.uint8]
 SUFFIX = ".pack"
 # One entry only: safetensors writes its metadata in no fixed order, and equal packs must be equal bytes.
 _META = "varml"
+# What reading a file with wrong bytes can end in.
+_DAMAGE = (OSError, SafetensorError, KeyError, TypeError, ValueError, OverflowError)
 _COLORSPACES = {1: "GRAY", 3: "RGB"}
 
 
@@ -72,19 +74,19 @@ class Pack:
             with safe_open(path, framework="numpy") as file:
                 self.meta: dict[str, Any] = json.loads(file.metadata()[_META])
                 self._offsets = file.get_tensor("offsets")
-        except (OSError, SafetensorError, KeyError, TypeError) as error:
+                self.leading = tuple(self.meta["leading"])
+        except _DAMAGE as error:
             raise StoreError(f"{path} is no readable pack ({error}); remove it and run `dvc repro` again") from error
         self._path = path
-        self.leading = tuple(self.meta["leading"])
 
     def read(self, indices: Sequence[int] | None = None) -> Images:
         """Return the images at flat ``indices`` as (N, H, W, C) uint8, or all as (*leading, H, W, C)."""
         chosen = range(len(self._offsets) - 1) if indices is None else indices
-        with safe_open(self._path, framework="numpy") as file:
-            data = file.get_slice("jpeg")
-            encoded = [data[self._offsets[i] : self._offsets[i + 1]].tobytes() for i in chosen]
         try:
+            with safe_open(self._path, framework="numpy") as file:
+                data = file.get_slice("jpeg")
+                encoded = [data[self._offsets[i] : self._offsets[i + 1]].tobytes() for i in chosen]
             images = decode_images(encoded, self.meta["channels"])
-        except ValueError as error:
+        except _DAMAGE as error:
             raise StoreError(f"{self._path} holds a damaged image; remove it and run `dvc repro` again") from error
         return images if indices is not None else images.reshape(*self.leading, *images.shape[1:])

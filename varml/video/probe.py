@@ -11,7 +11,7 @@ from varml.config.params import Probe
 from varml.errors import VideoError
 from varml.video.gate import check_is_video_file
 from varml.video.reader import Frames, open_video
-from varml.video.readers.pyav import decode, timestamps_of, upright_rgb
+from varml.video.readers.pyav import decode, has_leading_frames, timestamps_of, upright_rgb
 
 # Two decoders may convert colours with other rounding; frames of other content differ by more in the mean.
 MAX_MEAN_DIFFERENCE = 1.0
@@ -42,15 +42,28 @@ def probe_video(path: Path) -> VideoInfo:
     Raises VideoError with the reason where it cannot be read. Call it in a process that may be killed.
     """
     check_is_video_file(path)
-    num_frames = sum(1 for _ in decode(path))
-    if num_frames == 0:
-        raise VideoError("has no frame that can be decoded")
+    num_frames, damaged = _decode_all(path)
     spots = sorted({round(place) for place in np.linspace(0, num_frames - 1, NUM_SPOTS)})
     expected = [upright_rgb(frame) for index, frame in enumerate(decode(path)) if index in set(spots)]
     height, width = expected[0].shape[:2]
     fps, duration_sec = _timing(timestamps_of(path, num_frames))
-    reader = "decord" if _decord_agrees(path, num_frames, spots, expected) else "pyav"
+    # decord is silently wrong where frames are shown before the key frame that they follow, and on damage.
+    trusted = not damaged and not has_leading_frames(path) and _decord_agrees(path, num_frames, spots, expected)
+    reader = "decord" if trusted else "pyav"
     return VideoInfo(num_frames, fps, duration_sec, width, height, reader)
+
+
+def _decode_all(path: Path) -> tuple[int, bool]:
+    num_frames, damaged, sizes = 0, False, set()
+    for frame in decode(path):
+        num_frames += 1
+        damaged |= bool(frame.is_corrupt)
+        sizes.add((frame.width, frame.height, frame.rotation))
+    if num_frames == 0:
+        raise VideoError("has no frame that can be decoded")
+    if len(sizes) > 1:
+        raise VideoError(f"its frame size changes on the way ({len(sizes)} sizes); encode it again with one size")
+    return num_frames, damaged
 
 
 def _timing(timestamps_sec: np.ndarray) -> tuple[float, float]:

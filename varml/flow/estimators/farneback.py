@@ -7,6 +7,9 @@ import numpy as np
 
 from varml.flow.estimator import Flow, Gray, estimators
 
+# OpenCV's expansion is wrong near the border: equal frames get flow of up to a pixel there.
+BORDER_PX = 32
+
 
 @estimators.register("farneback")
 class Farneback:
@@ -14,5 +17,8 @@ class Farneback:
 
     def estimate(self, previous: Gray, following: Gray) -> Flow:
         """Return the displacement (see :class:`varml.flow.estimator.FlowEstimator`)."""
-        flow = cv2.calcOpticalFlowFarneback(previous, following, None, 0.5, 3, 15, 3, 5, 1.2, 0)
-        return np.asarray(flow, dtype=np.float32)
+        height, width = previous.shape
+        first, second = (np.pad(image, BORDER_PX, mode="edge") for image in (previous, following))
+        flow = cv2.calcOpticalFlowFarneback(first, second, None, 0.5, 3, 15, 3, 5, 1.2, 0)
+        inside = flow[BORDER_PX : BORDER_PX + height, BORDER_PX : BORDER_PX + width]
+        return np.ascontiguousarray(inside, dtype=np.float32)

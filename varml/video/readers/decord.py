@@ -22,7 +22,7 @@ class DecordReader:
     def __init__(self, path: Path, num_frames: int) -> None:
         try:
             self._reader = decord.VideoReader(str(path), num_threads=1)
-        except (decord.DECORDError, RuntimeError) as error:
+        except (decord.DECORDError, RuntimeError, UnicodeError) as error:
             raise VideoError(f"decord cannot open it: {_first_line(error)}") from error
         if len(self._reader) != num_frames:
             raise VideoError(f"decord counts {len(self._reader)} frames where {num_frames} decode")

@@ -61,6 +61,18 @@ def timestamps_of(path: Path, num_frames: int) -> Times:
         return _ascending_seconds([frame.pts for frame in container.decode(stream)], stream)
 
 
+def has_leading_frames(path: Path) -> bool:
+    """Return whether a frame is shown before the key frame that precedes it in the file (an open GOP)."""
+    with _video(path) as (container, stream):
+        key_time: int | None = None
+        for packet in container.demux(stream):
+            if packet.is_keyframe and packet.pts is not None:
+                key_time = packet.pts
+            elif key_time is not None and packet.pts is not None and packet.pts < key_time:
+                return True
+    return False
+
+
 def _ascending_seconds(ticks: Sequence[int | None], stream: Any) -> Times:
     # Frames without a time of their own are spaced by the frame rate.
     rate = float(stream.average_rate or stream.guessed_rate or stream.base_rate or 25)
