@@ -16,6 +16,9 @@ from varml.models.feature_files import feature_files
 from varml.search.objective import LoadFeatures
 from varml.training.data import load_features
 
+# Raise it when the same values on the same data may give another result: trials of both must not be compared.
+VERSION = 1
+
 
 def feature_loader(manifest: pd.DataFrame, params: Params) -> LoadFeatures:
     """Return a function from a backbone to the features of train and val; it keeps the last two."""
@@ -39,6 +42,7 @@ def study_name(rows: pd.DataFrame, params: Params, backbones: list[str]) -> str:
     """Return a name that changes with all that makes trials incomparable: space, data, features, protocol."""
     search = params.search
     key = content_key(
+        version=VERSION,
         seed=params.seed,
         space=search.space,
         protocol=[search.metric, search.validation, search.num_folds, search.sampler, search.pruner],
