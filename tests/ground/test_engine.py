@@ -67,8 +67,8 @@ def outcomes(left_over: list[set[int]]) -> dict[str, Outcome[str, str]]:
     [
         ("hang", "took longer than its limit of 1.5 s"),
         ("hang and ignore SIGTERM", "took longer than its limit of 1.5 s"),
-        ("exit", "the decoder ended its process (exit code 7)"),
-        ("abort", "the decoder ended its process (exit code -6)"),
+        ("exit", "its process ended (exit code 7)"),
+        ("abort", "its process ended (exit code -6)"),
         ("eat", "took more memory than its limit"),
         ("refuse", "is no video"),
         ("fail", "ZeroDivisionError: a defect"),

@@ -94,12 +94,12 @@ Dimension = Choices | Range
 
 def parse_space(raw: dict[str, Any]) -> tuple[dict[str, Dimension], list[Fault]]:
     """Return the dimensions by params path, in the order of the file, and every fault found."""
+    dotted = sorted(key for key in _keys(raw) if "." in key)
+    if dotted:
+        return {}, [Fault(PREFIX, dotted, "dimensions are nested, a key has no dots: write model: {backbone: ...}")]
     dimensions: dict[str, Dimension] = {}
     faults: list[Fault] = []
     for path, node in _leaves(raw):
-        if path in dimensions or any("." in key for key in _keys(raw)):
-            rule = "dimensions are nested, a key has no dots: write model: {backbone: ...}"
-            return {}, [Fault(PREFIX, sorted(key for key in _keys(raw) if "." in key), rule)]
         try:
             leaf_type = Choices if isinstance(node, dict) and "choices" in node else Range
             dimensions[path] = leaf_type.model_validate(node)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from concurrent.futures import as_completed
@@ -76,6 +77,8 @@ def map_parallel(function: Callable[[Item], Result], items: Sequence[Item], *, n
 
     if not items:
         return
+    # joblib replaces a worker whose memory grows and says so each time; nothing is lost by it.
+    warnings.filterwarnings("ignore", message="A worker stopped while some jobs", category=UserWarning)
     num_workers = min(resolve_num_workers(num_workers), len(items))
     # One thread a worker: the bytes of a result must not depend on how many cores the machine has.
     pool = Parallel(n_jobs=num_workers, return_as="generator_unordered", inner_max_num_threads=1)
@@ -98,7 +101,7 @@ def _outcome(item: Item, future: object, limit_sec: float) -> Outcome[Item, Resu
     except FutureTimeoutError:
         reason = f"took longer than its limit of {limit_sec:g} s"
     except ProcessExpired as error:
-        reason = f"the decoder ended its process (exit code {error.exitcode})"
+        reason = f"its process ended (exit code {error.exitcode})"
     except MemoryError:
         reason = "took more memory than its limit"
     except VarmlError as error:

@@ -67,14 +67,13 @@ class Predictor:
         pre = self.model.description.preprocessing
         if not video.is_file():
             raise VideoError(f"{video} does not exist or is no regular file; name a video file")
-        outcomes = map_isolated(
+        (outcome,) = map_isolated(
             read_clip,
             [ClipTask(video, pre.frames)],
             num_workers=1,
             timeout_sec=probe_limit_sec(pre.probe, video.stat().st_size),
             memory_mb=pre.probe.memory_mb,
         )
-        (outcome,) = outcomes
         if outcome.result is None:
             raise VideoError(f"{video} cannot be used: {outcome.reason}")
         return outcome.result
