@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import time
@@ -12,7 +13,7 @@ import pytest
 from project import ROOT, Project
 from walks import blocks
 
-from varml.config import parse_params
+from varml.config import load_params, parse_params
 
 pytestmark = pytest.mark.pipeline
 
@@ -37,15 +38,20 @@ def test_a_command_does_what_it_says(project: Project, command: str) -> None:
     assert "FAIL" not in output
 
 
-def test_the_command_for_other_data_reads_that_folder(project: Project, videos: Path) -> None:
-    (command,) = [c for c in COMMANDS if c.startswith("dvc exp run")]
-    shutil.copytree(videos, project.root.parent / "other")
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("dvc exp run")])
+def test_the_command_for_other_data_reads_that_folder(
+    project: Project, videos: Path, command: str, tmp_path: Path
+) -> None:
+    source = shutil.copytree(videos, tmp_path / "other")
+    rows = [f"{file.relative_to(source)},{file.parent.name}\n" for file in source.rglob("*.mp4")]
+    (source / "manifest.csv").write_text("path,label\n" + "".join(rows))
+    command = re.sub(r"data\.source=\S+", f"data.source={source}", command)
     # Up to the stage that reads the folder; the rest is what `finished` ran.
-    status, output = project.run(
-        *command.replace("/path/to/videos", str(project.root.parent / "other")).split(), "ingest"
-    )
+    status, output = project.run(*command.split(), "ingest")
     assert status == 0, output
-    assert str(project.root.parent / "other") in (project.root / "params.yaml").read_text()
+    params = load_params(project.root / "params.yaml")
+    assert params.data.source == str(source)
+    assert params.data.annotations == ("manifest.csv" if "annotations" in command else None)
 
 
 def test_mlflow_ui_shows_the_runs(project: Project) -> None:
