@@ -20,7 +20,7 @@ def main(params: Params) -> None:
     manifest = read_manifest(MANIFEST)
     frames = frames_files(manifest, params.frames)
     flow = flow_files(manifest, params.frames, params.flow)
-    for backbone in dict.fromkeys([params.model.backbone, *backbones_of(params)]):
+    for backbone in backbones_of(params):
         targets = feature_files(manifest, params, backbone)
         missing = [paths for paths in zip(frames, flow, targets, strict=True) if not paths[2].exists()]
         if missing:

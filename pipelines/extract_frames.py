@@ -9,6 +9,7 @@ from varml.ground.engine import map_isolated
 from varml.ground.paths import FRAMES, MANIFEST
 from varml.ground.progress import progress
 from varml.video.frames import FrameTask, extract_frames, frames_files
+from varml.video.probe import probe_limit_sec
 
 
 def main(params: Params) -> None:
@@ -25,14 +26,14 @@ def main(params: Params) -> None:
         extract_frames,
         tasks,
         num_workers=params.engine.num_workers,
-        timeout_sec=params.ingest.probe.timeout_sec + max(manifest["duration_sec"]),
+        timeout_sec=lambda task: probe_limit_sec(params.ingest.probe, task.video.stat().st_size),
         memory_mb=params.ingest.probe.memory_mb,
     )
     for outcome in progress(outcomes, len(tasks), "frames"):
         if outcome.reason:
             raise VideoError(
-                f"{outcome.item.video} {outcome.reason}, though ingest could read it; was it changed meanwhile? "
-                "Run `dvc repro` again"
+                f"{outcome.item.video} {outcome.reason}, though ingest could read it; run `dvc repro` again if it was "
+                "changed meanwhile, or raise ingest.probe.timeout_sec or ingest.probe.memory_mb"
             )
 
 

@@ -194,7 +194,8 @@ def test_searched_values_are_those_of_the_params(params: Params):
     assert apply_values(params, values).train.lr == 0.25
 
 
-def test_the_backbones_are_those_of_the_space_else_that_of_the_model(changed: Changed):
+def test_the_backbones_are_that_of_the_model_and_those_of_the_space(changed: Changed):
     space = {"model": {"backbone": {"choices": ["one", "two"]}}}
-    assert backbones_of(Params.model_validate(changed({"search.space": space}))) == ["one", "two"]
+    found = backbones_of(Params.model_validate(changed({"search.space": space, "model.backbone": "two"})))
+    assert found == ["two", "one"]
     assert backbones_of(Params.model_validate(changed({"search.space": {}, "model.backbone": "three"}))) == ["three"]

@@ -25,7 +25,7 @@ def removable_files(root: Path, params: Params) -> list[Path]:
         *frames_files(manifest, params.frames, root),
         *flow_files(manifest, params.frames, params.flow, root),
     }
-    for backbone in {params.model.backbone, *backbones_of(params)}:
+    for backbone in backbones_of(params):
         needed |= set(feature_files(manifest, params, backbone, root))
     stored = [file for folder in (FRAMES, FLOW, FEATURES) for file in (root / folder).rglob("*") if file.is_file()]
     partial = [file for folder in OUT_FOLDERS for file in (root / folder).rglob(f".*{TEMPORARY_SUFFIX}")]

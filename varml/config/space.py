@@ -135,9 +135,9 @@ def searched_values(params: Params) -> dict[str, Any]:
 
 
 def backbones_of(params: Params) -> list[str]:
-    """Return the backbones that the search can choose: the space's, else the one under ``model``."""
+    """Return every backbone whose features are needed: the one under ``model``, and those that the space names."""
     node = get_path(params.search.space, "model.backbone")
-    return [str(name) for name in node["choices"]] if node else [params.model.backbone]
+    return list(dict.fromkeys([params.model.backbone, *(node["choices"] if node else [])]))
 
 
 def _keys(node: Any) -> Iterator[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from scipy.cluster.hierarchy import DisjointSet
 
 from varml.config.params import Params
 from varml.data.labels import check_class_sizes
@@ -46,7 +47,7 @@ def ingest(files: list[ScannedFile], source: Path, params: Params, memory: Memor
     _check_bad_fraction(quarantine, len(files), params.data.max_bad_fraction)
     readable = [file for file in files if file.path in infos]
     check_class_sizes([file.label for file in readable], params.data.min_videos_per_class, "readable videos")
-    groups = [group_of(file, params.ingest.group_from) for file in readable]
+    groups = join_copies(readable, [group_of(file, params.ingest.group_from) for file in readable])
     splits = make_splits(
         [file.label for file in readable],
         groups,
@@ -77,6 +78,15 @@ def group_of(file: ScannedFile, pattern: str | None) -> str:
     return match.group(0) if match else file.path
 
 
+def join_copies(files: list[ScannedFile], groups: list[str]) -> list[str]:
+    """Return ``groups`` with those joined that hold files of the same bytes: copies must not cross splits."""
+    joined = DisjointSet(groups)
+    first: dict[str, str] = {}
+    for file, group in zip(files, groups, strict=True):
+        joined.merge(first.setdefault(file.digest, group), group)
+    return [str(joined[group]) for group in groups]
+
+
 def printable_path(path: str) -> str:
     """Return ``path`` with each byte that is not UTF-8 and each control character written as an escape."""
     text = os.fsencode(path).decode("utf-8", errors="backslashreplace")
@@ -97,8 +107,8 @@ def _probe_all(
 ) -> tuple[dict[str, VideoInfo], dict[str, str]]:
     known = memory.get_all()
     keys = {file.path: f"{PROBE_VERSION}|{file.digest}" for file in files}
-    infos = {path: VideoInfo(**known[key]) for path, key in keys.items() if key in known}
     reasons = {file.path: reason for file in files if (reason := _reason_before_opening(file))}
+    infos = {path: VideoInfo(**known[key]) for path, key in keys.items() if key in known and path not in reasons}
     by_path = {source / f.path: f for f in files if f.path not in infos and f.path not in reasons}
     probe = params.ingest.probe
     outcomes = map_isolated(

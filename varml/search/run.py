@@ -16,7 +16,7 @@ from varml.config.params import Params
 from varml.config.space import Dimension, parse_space
 from varml.data.dataset import FeatureSet
 from varml.data.splits import Positions
-from varml.errors import SearchError
+from varml.errors import SearchError, StoreError
 from varml.search.objective import Objective, TrialResult, score_predictions
 from varml.search.space import base_values, suggest
 from varml.search.study import (
@@ -24,6 +24,7 @@ from varml.search.study import (
     REASON,
     ended_trials,
     enqueue_first,
+    forgive,
     open_study,
     ranked_trials,
     reap,
@@ -73,6 +74,7 @@ class Search:
         """
         study = open_study(self.folder, self.name, self.params)
         reap(study)
+        forgive(study)
         baseline = self._baseline()
         results = self._run_trials(study)
         ranked = ranked_trials(study)[: self.params.search.num_ranked]
@@ -100,6 +102,8 @@ class Search:
         trial = study.ask()
         try:
             result = self.objective(trial, suggest(trial, dimensions))
+        except (StoreError, OSError, MemoryError):
+            raise  # the machine's fault and not the configuration's: the trial is queued again by the next search
         except Exception as error:  # whatever one configuration does, the others go on
             trial.set_user_attr(REASON, _reason(error))
             study.tell(trial, state=TrialState.FAIL)

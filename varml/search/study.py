@@ -63,6 +63,14 @@ def reap(study: optuna.Study) -> None:
             study.enqueue_trial(values)
 
 
+def forgive(study: optuna.Study) -> None:
+    """Let a study in which every trial failed begin again: the cause may have been mended since."""
+    if study.get_trials(states=(TrialState.COMPLETE,)):
+        return
+    for trial in study.get_trials(states=(TrialState.FAIL,)):
+        study._storage.set_trial_user_attr(trial._trial_id, INTERRUPTED, True)
+
+
 def ended_trials(study: optuna.Study) -> list[FrozenTrial]:
     """Return the trials that count: complete, pruned and failed, without the interrupted ones."""
     ended = study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from packaging.requirements import Requirement
 
 from varml.inference.predictor import Predictor
 from varml.models.model_files import verify
@@ -22,8 +23,8 @@ DATA = "model"
 LOADER = "varml.tracking.flavor"
 # What prediction imports; the rest of varml's requirements is for training and tracking.
 _NEEDED = (
-    "av", "decord", "mlflow", "numpy", "opencv-python-headless", "pandas", "pebble", "pydantic", "safetensors",
-    "simplejpeg", "timm", "torch", "torchvision",
+    "av", "decord", "decord2", "mlflow", "numpy", "opencv-python-headless", "pandas", "pebble", "pydantic",
+    "ruamel.yaml", "safetensors", "scikit-learn", "simplejpeg", "timm", "torch", "torchvision",
 )  # fmt: skip
 
 
@@ -74,7 +75,8 @@ def signature() -> Any:
 
 def pip_requirements() -> list[str]:
     """Return what a model needs to predict, at the versions that are installed."""
-    named = {r.split(";")[0].split(">")[0].strip() for r in requires("varml") or []}
+    required = [Requirement(text) for text in requires("varml") or []]
+    named = {r.name for r in required if r.marker is None or r.marker.evaluate({"extra": ""})}
     return [f"{name}=={_public(version(name))}" for name in ("varml", *_NEEDED) if name == "varml" or name in named]
 
 

@@ -55,7 +55,7 @@ def promote(name: str, version: str | None = None) -> Registered:
     try:
         client.set_registered_model_alias(name, CHAMPION, chosen)
     except MlflowException as error:
-        versions = sorted((v.version for v in client.search_model_versions(f"name='{name}'")), key=int)
+        versions = sorted((str(v.version) for v in client.search_model_versions(f"name='{name}'")), key=int)
         raise TrackingError(
             f"model {name!r} has no version {chosen!r}; there are {', '.join(versions) or 'none'}"
         ) from error
@@ -68,7 +68,10 @@ def version_of(client: Any, name: str, alias: str) -> str | None:
 
     try:
         return str(client.get_model_version_by_alias(name, alias).version)
-    except MlflowException:
+    except MlflowException as error:
+        # Anything else, such as a server that does not answer, must not pass for "there is no champion".
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise TrackingError(f"{_store()} does not say what @{alias} of {name!r} is: {error.message}") from error
         return None
 
 

@@ -171,8 +171,3 @@ def children(parent: TrackedRun) -> list[Any]:
         token = page.token
         if not token:
             return found
-
-
-def run_tags(run: TrackedRun) -> dict[str, str]:
-    """Return the tags of a run."""
-    return dict(run.client.get_run(run.run_id).data.tags)

@@ -57,6 +57,12 @@ def ui_command() -> str:
     """Return the command that shows the runs."""
     uri = tracking_uri()
     if uri.startswith("http"):
-        return f"open {uri}"
+        return f"open {without_password(uri)}"
     local = uri == f"sqlite:///{project_root() / DATABASE}"
-    return f"mlflow ui --backend-store-uri {f'sqlite:///{DATABASE}' if local else uri}"
+    return f"mlflow ui --backend-store-uri {f'sqlite:///{DATABASE}' if local else without_password(uri)}"
+
+
+def without_password(uri: str) -> str:
+    """Return ``uri`` without what stands between its scheme and its host."""
+    scheme, separator, rest = uri.partition("://")
+    return f"{scheme}{separator}{rest.rsplit('@', 1)[-1]}"

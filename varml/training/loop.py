@@ -62,7 +62,7 @@ def predict(recognizer: Recognizer, features: FeatureSet) -> Probabilities:
     """Return the class probabilities of each video, (N, K) float32."""
     recognizer.eval()
     inputs = tensors(features, recognizer.streams)
-    with torch.inference_mode():
+    with one_thread(), torch.inference_mode():
         parts = [
             recognizer(_batch(inputs, chosen)).softmax(-1)
             for chosen in torch.arange(len(features)).split(PREDICTION_BATCH)
