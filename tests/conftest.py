@@ -1,26 +1,59 @@
-"""One small real project, run once through DVC, that many tests look at."""
+"""One small real project, run once through DVC, that many tests look at, whatever process they run in."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from project import ACTIONS, Project, make_project
 
 from varml.data.sample import make_sample
 
+# Tests run in one process a core, so each takes one thread.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the long pipelines first, so that no core waits for one at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("pipeline") is None)
+
 
 @pytest.fixture(scope="session")
-def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made_once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Callable[[str, Callable[[Path], str]], Path]:
+    """A function that makes a folder of the session once for all of pytest-xdist's processes.
+
+    ``make`` gets the empty folder and returns its output, which is kept beside it in ``NAME.txt``.
+    """
+    base = tmp_path_factory.getbasetemp()
+    base = base if worker_id == "master" else base.parent
+
+    def made(name: str, make: Callable[[Path], str]) -> Path:
+        folder, done = base / name, base / f"{name}.txt"
+        with FileLock(base / f"{name}.lock"):
+            if not done.exists():
+                folder.mkdir()
+                done.write_text(make(folder))
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def videos(made_once: Callable[[str, Callable[[Path], str]], Path]) -> Path:
     """A folder of 24 labelled videos: three actions by four persons, twice."""
-    folder = tmp_path_factory.mktemp("videos") / "sample"
-    make_sample(folder, actions=ACTIONS, num_persons=4, clips_per_person=2)
-    return folder
+
+    def make(folder: Path) -> str:
+        make_sample(folder, actions=ACTIONS, num_persons=4, clips_per_person=2)
+        return ""
+
+    return made_once("videos", make)
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, videos: Path) -> Project:
+def finished(made_once: Callable[[str, Callable[[Path], str]], Path], videos: Path) -> Project:
     """A project after its first ``dvc repro``; tests read it and do not change it."""
-    project = make_project(tmp_path_factory.mktemp("project"), str(videos))
-    project.output = project.repro()
-    return project
+    folder = made_once("finished", lambda folder: make_project(folder, str(videos)).repro())
+    return Project(folder, output=folder.with_suffix(".txt").read_text())
