@@ -1,4 +1,4 @@
-"""Checks all of params.yaml before any work: types, ranges, space, names, data source, weights."""
+"""Checks all of params.yaml before any work: types, ranges, space, names, data source, weights, tracking server."""
 
 from pipelines._stage import run_command
 from varml.config.check import check_params
@@ -8,6 +8,7 @@ from varml.ground.atomic import write_json
 from varml.ground.paths import CHECK, PARAMS
 from varml.models.backbones import backbone_names, build_backbone
 from varml.models.fusion import fusions
+from varml.tracking.store import ping_store
 
 
 def main() -> None:
@@ -18,6 +19,7 @@ def main() -> None:
         "flow.estimator": estimators.names(),
     }
     params = check_params(PARAMS, names)
+    ping_store()
     for backbone in backbones_of(params):
         build_backbone(backbone, params.features.image_size_px, params.features.weights)
     write_json(CHECK, {"params": "checked"})

@@ -10,9 +10,11 @@ from varml.ground.paths import BASELINE, CONFUSION, MANIFEST, MODEL, PREDICTIONS
 from varml.metrics.confusion import confusion_figure, confusion_table
 from varml.models.model_files import load_model, model_digest
 from varml.tracking.runs import training_run
+from varml.tracking.store import tracking_errors
 from varml.training.evaluation import TEST_SPLIT, score_test_split
 
 
+@tracking_errors()
 def main(params: Params) -> None:
     """No other stage looks at the videos of the test split."""
     manifest = read_manifest(MANIFEST)

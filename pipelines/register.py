@@ -11,8 +11,10 @@ from varml.models.model_files import model_digest
 from varml.search.results import read_best
 from varml.tracking.model_registry import register_model
 from varml.tracking.runs import training_run
+from varml.tracking.store import tracking_errors
 
 
+@tracking_errors()
 def main(params: Params) -> None:
     """The out names no version: versions differ between registries, and outs do not differ between runs."""
     digest, metrics = model_digest(MODEL), json.loads(TEST_METRICS.read_text())

@@ -1,12 +1,15 @@
-"""Lists the labelled files of the data source with their digests; runs each time and is light."""
+"""Lists what comes from outside: labelled files and pretrained weights, by digest; runs each time and is light."""
 
 from pipelines._stage import run_stage
 from varml.config.check import source_faults, source_folder
 from varml.config.params import Params
+from varml.config.space import backbones_of
 from varml.data.scan import scan, write_files
 from varml.errors import ConfigError
+from varml.ground.atomic import write_json
 from varml.ground.memory import Memory
-from varml.ground.paths import FILES, state_folder
+from varml.ground.paths import FILES, WEIGHTS, state_folder
+from varml.models.weights import weights_identity
 
 
 def main(params: Params) -> None:
@@ -17,6 +20,8 @@ def main(params: Params) -> None:
     source = source_folder(str(params.data.source))
     memory = Memory(state_folder() / "digests.sqlite")
     write_files(FILES, scan(source, params.data.annotations, params.data.min_videos_per_class, memory))
+    weights = {name: weights_identity(name, params.features.weights) for name in backbones_of(params)}
+    write_json(WEIGHTS, weights)
 
 
 if __name__ == "__main__":

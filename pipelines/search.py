@@ -13,9 +13,11 @@ from varml.search.results import write_results
 from varml.search.run import Search
 from varml.search.search_run import open_search_run
 from varml.tracking.runs import tracked
+from varml.tracking.store import tracking_errors
 from varml.training.data import TRAINING_SPLITS
 
 
+@tracking_errors()
 def main(params: Params) -> None:
     """A study that has its trials runs none and writes the same outs again."""
     manifest = read_manifest(MANIFEST, splits=TRAINING_SPLITS)

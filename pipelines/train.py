@@ -10,10 +10,12 @@ from varml.models.backbones import build_backbone
 from varml.models.model_files import FORMAT, Description, LoadedModel, Preprocessing, model_digest, save_model
 from varml.search.results import read_best, winner_params
 from varml.tracking.runs import KIND, MODEL_DIGEST, TrackedRun, create_run, reap_runs, tracked
+from varml.tracking.store import tracking_errors
 from varml.training.data import TRAINING_SPLITS, load_features
 from varml.training.loop import fit
 
 
+@tracking_errors()
 def main(params: Params) -> None:
     """The run is found again by the digest of the model that it made."""
     winner = winner_params(params, read_best(BEST))

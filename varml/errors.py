@@ -25,6 +25,11 @@ class VarmlError(Exception):
     """Base of every error that varml raises on purpose."""
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of what ``error`` says, or its kind where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 @dataclass(frozen=True)
 class Fault:
     """One rule that one value of the configuration breaks."""

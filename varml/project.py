@@ -52,16 +52,16 @@ class Project:
         return read_flow(file)
 
     def study(self) -> optuna.Study:
-        """Return the Optuna study of the last search with the present data and space."""
+        """Return the Optuna study of the present data, params and space; raises SearchError before its search."""
         from varml.config.space import backbones_of
         from varml.search.project_data import study_name
-        from varml.search.study import open_study
+        from varml.search.study import load_study
         from varml.training.data import TRAINING_SPLITS
 
         params = self.params
         rows = self.manifest[self.manifest["split"].isin(TRAINING_SPLITS)]
         name = study_name(rows, params, backbones_of(params))
-        return open_study(self.path / ".varml" / "studies", name, params)
+        return load_study(self.path / ".varml" / "studies", name)
 
     def model(self) -> Predictor:
         """Return the trained model, ready to predict; raises ModelError before the first ``dvc repro``."""

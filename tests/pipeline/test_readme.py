@@ -10,7 +10,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from project import ROOT, Project
+from project import ROOT, Project, free_port
 from walks import blocks
 
 from varml.config import load_params, parse_params
@@ -56,9 +56,10 @@ def test_the_command_for_other_data_reads_that_folder(
 
 def test_mlflow_ui_shows_the_runs(project: Project) -> None:
     (command,) = [c for c in COMMANDS if c.startswith("mlflow ui")]
-    process = project.start(*command.split(), "--port", "5071", start_new_session=True)
+    port = free_port()
+    process = project.start(*command.split(), "--port", str(port), start_new_session=True)
     try:
-        page = _wait_for("http://127.0.0.1:5071/", 90)
+        page = _wait_for(f"http://127.0.0.1:{port}/", 90)
     finally:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)

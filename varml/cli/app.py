@@ -86,9 +86,11 @@ def promote(
     with _errors_without_traceback():
         from varml.config import load_params
         from varml.tracking.model_registry import promote as promote_version
+        from varml.tracking.store import tracking_errors
 
         name = load_params().register_.model_name
-        done = promote_version(name, version)
+        with tracking_errors():
+            done = promote_version(name, version)
     typer.echo(f"{name} version {done.version} is @champion")
 
 
@@ -98,11 +100,8 @@ def clean(
 ) -> None:
     """Remove extracted files that no video of the manifest needs, and what a kill left half-written."""
     with _errors_without_traceback():
-        from varml.cli.clean import removable_files, remove_files
+        from varml.cli.clean import remove_unneeded
         from varml.config import load_params
 
-        files = removable_files(Path(), load_params())
-        size_mb = sum(file.stat().st_size for file in files) / 1e6
-        if not dry_run:
-            remove_files(files)
-    typer.echo(f"{'would remove' if dry_run else 'removed'} {len(files)} files, {size_mb:.1f} MB")
+        files, size_mb = remove_unneeded(Path(), load_params(), dry_run=dry_run)
+    typer.echo(f"{'would remove' if dry_run else 'removed'} {files} files, {size_mb:.1f} MB")

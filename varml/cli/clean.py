@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 
 from varml.config.params import Params
@@ -10,9 +11,28 @@ from varml.config.space import backbones_of
 from varml.data.manifest import read_manifest
 from varml.flow.store import flow_files
 from varml.ground.atomic import TEMPORARY_SUFFIX
+from varml.ground.locks import exclusive
 from varml.ground.paths import FEATURES, FLOW, FRAMES, MANIFEST, OUT_FOLDERS
 from varml.models.feature_files import feature_files
 from varml.video.frames import frames_files
+
+# The stages that write or list extracted files.
+WRITERS = ("ingest", "extract_frames", "extract_flow", "extract_features")
+
+
+def remove_unneeded(root: Path, params: Params, *, dry_run: bool = False) -> tuple[int, float]:
+    """Remove what :func:`removable_files` finds in the project at ``root``; return how many files and MB.
+
+    Raises StoreError while a stage that writes such files is at work: what it has just written is in no manifest.
+    """
+    with ExitStack() as stack:
+        for stage in WRITERS:
+            stack.enter_context(exclusive(stage))
+        files = removable_files(root, params)
+        size_mb = sum(file.stat().st_size for file in files) / 1e6
+        if not dry_run:
+            remove_files(files)
+    return len(files), size_mb
 
 
 def removable_files(root: Path, params: Params) -> list[Path]:

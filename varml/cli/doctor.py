@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from varml.errors import VarmlError
+from varml.ground.paths import PARAMS
 
 PACKAGES = (
     "torch",
@@ -42,7 +43,7 @@ def _outcome(check: Callable[[], str]) -> tuple[bool, str]:
     except VarmlError as error:
         return False, str(error)
     except Exception as error:  # a doctor reports what it meets
-        return False, f"{type(error).__name__}: {error}; reinstall with `pip install -e .`"
+        return False, f"{type(error).__name__}: {error}; if a package is at fault, `pip install -e .` again"
 
 
 def _versions() -> str:
@@ -69,7 +70,6 @@ def _decoders() -> str:
 def _weights() -> str:
     from varml.config import load_params
     from varml.config.space import backbones_of
-    from varml.ground.paths import PARAMS
     from varml.models.backbones import build_backbone
 
     if not PARAMS.is_file():
@@ -81,7 +81,11 @@ def _weights() -> str:
 
 
 def _store() -> str:
-    from varml.tracking.store import open_client, tracking_uri
+    from varml.tracking.store import open_client, ping_store, place_of_store, tracking_errors
 
-    open_client().search_experiments(max_results=1)
-    return f"MLflow answers at {tracking_uri().split('@')[-1]}"
+    if not PARAMS.is_file():
+        return "no params.yaml here; run it in a project to check its MLflow store"
+    ping_store()
+    with tracking_errors():
+        open_client().search_experiments(max_results=1)
+    return f"MLflow answers at {place_of_store()}"

@@ -6,6 +6,7 @@ import csv
 import io
 import os
 import stat
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from varml.errors import DataError
 from varml.ground.atomic import write_text
 from varml.ground.content_key import file_digest
 from varml.ground.memory import Memory
+from varml.ground.progress import progress
 
 COLUMNS = ("path", "label", "group", "split", "size", "digest")
+REMEMBERED_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -35,22 +38,43 @@ def scan(source: Path, annotations: str | None, minimum: int, memory: Memory) ->
     rows = read_labels(source, annotations)
     check_class_sizes([row.label for row in rows], minimum, "files")
     _refuse_irregular(source, rows)
-    known, fresh = memory.get_all(), {}
-    scanned = []
-    for row in rows:
-        size, digest = 0, ""
-        path = source / row.path
-        if os.path.lexists(path):
-            state = path.stat()
-            # The name as bytes: it need not be UTF-8. The inode and its change tell a file put in another's place.
-            times = f"{state.st_mtime_ns}|{state.st_ctime_ns}|{state.st_ino}"
-            size, key = state.st_size, f"{os.fsencode(path).hex()}|{state.st_size}|{times}"
-            digest = known.get(key) or file_digest(path)
-            if key not in known:
-                fresh[key] = digest
-        scanned.append(ScannedFile(row.path, row.label, row.group, row.split, size, digest))
-    memory.put(fresh)
-    return scanned
+    with closing(_Digests(memory)) as digests:
+        return [_scanned(source, row, digests) for row in progress(rows, len(rows), "scan")]
+
+
+class _Digests:
+    """Digests of files, computed once for each state of a file; an interrupt loses none that was computed."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory, self._known = memory, memory.get_all()
+        self._fresh: dict[str, str] = {}
+
+    def digest(self, path: Path, state: os.stat_result) -> str:
+        # The name as bytes: it need not be UTF-8. The inode and its change tell a file put in another's place.
+        times = f"{state.st_mtime_ns}|{state.st_ctime_ns}|{state.st_ino}"
+        key = f"{os.fsencode(path).hex()}|{state.st_size}|{times}"
+        if key not in self._known:
+            self._known[key] = self._fresh[key] = file_digest(path)
+            if len(self._fresh) >= REMEMBERED_AT_ONCE:
+                self.close()
+        return str(self._known[key])
+
+    def close(self) -> None:
+        self._memory.put(self._fresh)
+        self._fresh = {}
+
+
+def _scanned(source: Path, row: LabelledFile, digests: _Digests) -> ScannedFile:
+    path = source / row.path
+    if not os.path.lexists(path):
+        return ScannedFile(row.path, row.label, row.group, row.split)
+    try:
+        state = path.stat()
+        return ScannedFile(row.path, row.label, row.group, row.split, state.st_size, digests.digest(path, state))
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be read ({error.strerror}); give this user the right to, or remove it"
+        ) from error
 
 
 def write_files(path: Path, rows: list[ScannedFile]) -> None:

@@ -14,11 +14,14 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from concurrent.futures import as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from varml.errors import VarmlError
+
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -59,6 +62,13 @@ def map_isolated(
     num_workers = min(resolve_num_workers(num_workers), len(items))
     limit = timeout_sec if callable(timeout_sec) else lambda _: timeout_sec
     pool = ProcessPool(num_workers, context=get_context("spawn"), initializer=_limit_worker, initargs=[memory_mb])
+    with _one_thread_in_children():
+        yield from _scheduled(pool, function, items, limit)
+
+
+def _scheduled(
+    pool: Any, function: Callable[[Item], Result], items: Sequence[Item], limit: Callable[[Item], float]
+) -> Iterator[Outcome[Item, Result]]:
     try:
         futures = {pool.schedule(function, args=[item], timeout=limit(item)): item for item in items}
         for future in as_completed(futures):
@@ -83,6 +93,24 @@ def map_parallel(function: Callable[[Item], Result], items: Sequence[Item], *, n
     # One thread a worker: the bytes of a result must not depend on how many cores the machine has.
     pool = Parallel(n_jobs=num_workers, return_as="generator_unordered", inner_max_num_threads=1)
     yield from pool(delayed(function)(item) for item in items)
+
+
+@contextmanager
+def _one_thread_in_children() -> Iterator[None]:
+    """Let processes that start now take one thread in numeric libraries.
+
+    Each thread reserves address space; with many cores that alone would pass a worker's limit.
+    """
+    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _limit_worker(memory_mb: int) -> None:

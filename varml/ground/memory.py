@@ -21,7 +21,7 @@ class Memory:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
-        with self._connect() as connection:
+        with closing(self._connect()) as connection, connection:
             connection.execute(_CREATE)
 
     def get_all(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ LOCK = Path("dvc.lock")
 
 CHECK = Path("data/check.json")
 FILES = Path("data/files.csv")
+WEIGHTS = Path("data/weights.json")
 MANIFEST = Path("data/manifest.csv")
 QUARANTINE = Path("data/quarantine.csv")
 DATA_CARD = Path("data/data_card.json")

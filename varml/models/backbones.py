@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from varml.errors import ModelError, VarmlError
+from varml.errors import ModelError, VarmlError, first_line
 from varml.models.torchvision_shim import import_torchvision
 from varml.models.weights import load_weights
 
@@ -55,10 +55,9 @@ def build_backbone(name: str, size_px: int, weights: Mapping[str, str] | None) -
     except VarmlError:
         raise
     except Exception as error:  # each of timm's thousand networks fails in its own way
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(
-            f"timm's {name} is no backbone for images of {size_px} px ({reason}); choose another backbone or another "
-            "features.image_size_px"
+            f"timm's {name} is no backbone for images of {size_px} px ({first_line(error)}); choose another backbone "
+            "or another features.image_size_px"
         ) from error
 
 

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from varml.errors import WeightsError
+from varml.errors import WeightsError, first_line
 from varml.ground.content_key import file_digest
 from varml.ground.paths import project_root
 
@@ -100,8 +100,9 @@ def _load_file(model: Any, path: Path) -> None:
     try:
         model.load_state_dict(load_file(path), strict=True)
     except (SafetensorError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise WeightsError(f"{path} does not hold the weights of this backbone ({reason}); name another") from error
+        raise WeightsError(
+            f"{path} does not hold the weights of this backbone ({first_line(error)}); name another"
+        ) from error
 
 
 def _load_from_hub(backbone: str, model: Any) -> None:
@@ -112,7 +113,7 @@ def _load_from_hub(backbone: str, model: Any) -> None:
     except Exception as error:  # the hub's client raises many kinds: network, offline, no such file
         raise WeightsError(
             f"the weights of {backbone} are in no installed package and the hub cannot give them "
-            f"({type(error).__name__}: {str(error).strip().splitlines()[0]}); go online once, set HF_HUB_CACHE to a "
+            f"({type(error).__name__}: {first_line(error)}); go online once, set HF_HUB_CACHE to a "
             f"folder that holds them, name a safetensors file under features.weights, or use a packaged backbone: "
             f"{', '.join(name for name in PACKAGES if _is_packaged(name))}"
         ) from error

@@ -86,7 +86,7 @@ class Search:
     def _run_trials(self, study: optuna.Study) -> dict[int, TrialResult]:
         dimensions = parse_space(self.params.search.space)[0]
         enqueue_first(study, _allowed(base_values(self.params, dimensions), dimensions))
-        log_missing_trials(study, self.parent, self._experiment, {})
+        log_missing_trials(study, self.parent, self._experiment)
         results: dict[int, TrialResult] = {}
         while len(ended_trials(study)) < self.params.search.num_trials:
             seed_sampler(study, self.params)

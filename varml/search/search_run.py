@@ -5,18 +5,22 @@ from __future__ import annotations
 from varml.config.params import Params
 from varml.ground.content_key import file_digest
 from varml.ground.paths import MANIFEST
-from varml.tracking.runs import KIND, TrackedRun, create_run, find_run, reap_runs
+from varml.tracking.runs import KIND, TrackedRun, create_run, delete_unfinished_children, find_own_run, reap_runs
 
 STUDY = "varml.study"
 
 
 def open_search_run(name: str, params: Params, warnings: list[str]) -> TrackedRun:
-    """Return the parent run of the study ``name``, running."""
+    """Return the parent run of the study ``name`` in this project, running.
+
+    Other checkouts may search under the same name on one server; each has its own journal and its own parent.
+    """
     tags = {KIND: "search", STUDY: name}
     experiment = params.register_.experiment
     reap_runs(experiment, "search")
-    run = find_run(experiment, tags)
+    run = find_own_run(experiment, tags)
     if run is not None:
+        delete_unfinished_children(run)
         run.client.update_run(run.run_id, status="RUNNING")
         return run
     run = create_run(experiment, f"search {name}", {**tags, **folds_tag(warnings)})

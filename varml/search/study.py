@@ -15,6 +15,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from varml.config.params import Params
+from varml.errors import SearchError
 from varml.search.pruning import PRUNINGS
 
 JOURNAL = "optuna.journal"
@@ -32,14 +33,23 @@ SAMPLERS = {
 
 def open_study(folder: Path, name: str, params: Params) -> optuna.Study:
     """Return the study ``name`` from the journal in ``folder``, created if need be."""
-    logging.getLogger("optuna").setLevel(logging.WARNING)
     folder.mkdir(parents=True, exist_ok=True)
-    storage = JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
+    storage = _journal(folder)
     with _experimental():
         pruner = PRUNINGS[params.search.pruner].make()
     return optuna.create_study(
         storage=storage, study_name=name, direction="maximize", load_if_exists=True, pruner=pruner
     )
+
+
+def load_study(folder: Path, name: str) -> optuna.Study:
+    """Return the study ``name`` from the journal in ``folder``; raises SearchError where there is none."""
+    # Opening a journal would create its file.
+    if (folder / JOURNAL).is_file():
+        storage = _journal(folder)
+        if name in optuna.get_all_study_names(storage):
+            return optuna.load_study(study_name=name, storage=storage)
+    raise SearchError(f"no search has begun with the present data, params and space ({name}); run `dvc repro` first")
 
 
 def seed_sampler(study: optuna.Study, params: Params) -> None:
@@ -87,6 +97,11 @@ def enqueue_first(study: optuna.Study, values: Mapping[str, Any]) -> None:
     """Put the params.yaml's own values first into an empty study."""
     if not study.get_trials():
         study.enqueue_trial(dict(values))
+
+
+def _journal(folder: Path) -> JournalStorage:
+    logging.getLogger("optuna").setLevel(logging.WARNING)
+    return JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
 
 
 @contextmanager

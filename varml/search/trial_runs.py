@@ -21,14 +21,12 @@ STATUS: Mapping[TrialState, Status] = {
 }
 
 
-def log_missing_trials(
-    study: optuna.Study, parent: TrackedRun, experiment: str, results: Mapping[int, TrialResult]
-) -> None:
-    """Log each ended trial that has no child run yet; epoch curves come from ``results`` where it has them."""
+def log_missing_trials(study: optuna.Study, parent: TrackedRun, experiment: str) -> None:
+    """Log each ended trial that has no child run yet; its epoch curves went with the process that computed them."""
     logged = {run.data.tags.get(TRIAL) for run in children(parent)}
     for trial in ended_trials(study):
         if str(trial.number) not in logged:
-            log_trial(trial, parent, experiment, results.get(trial.number))
+            log_trial(trial, parent, experiment, None)
 
 
 def log_trial(trial: FrozenTrial, parent: TrackedRun, experiment: str, result: TrialResult | None) -> None:

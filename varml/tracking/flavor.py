@@ -46,7 +46,7 @@ def save_model(folder: Path, path: str, mlflow_model: Any = None, **_: Any) -> N
     mlflow_model.save(str(target / "MLmodel"))
 
 
-def log_model(folder: Path, run_id: str, name: str = "model", model_id: str | None = None) -> Any:
+def log_model(folder: Path, run_id: str, name: str = "model") -> Any:
     """Log the model folder ``folder`` to a run and return MLflow's ``ModelInfo``."""
     import sys
 

@@ -10,7 +10,7 @@ from varml.errors import TrackingError
 from varml.models.model_files import model_digest
 from varml.tracking.flavor import log_model
 from varml.tracking.runs import MODEL_DIGEST, TrackedRun
-from varml.tracking.store import open_client
+from varml.tracking.store import open_client, place_of_store
 
 CHALLENGER = "challenger"
 CHAMPION = "champion"
@@ -51,7 +51,7 @@ def promote(name: str, version: str | None = None) -> Registered:
     client = open_client()
     chosen = version or version_of(client, name, CHALLENGER)
     if chosen is None:
-        raise TrackingError(f"model {name!r} has no version in {_store()}; run `dvc repro` first")
+        raise TrackingError(f"model {name!r} has no version in {place_of_store()}; run `dvc repro` first")
     try:
         client.set_registered_model_alias(name, CHAMPION, chosen)
     except MlflowException as error:
@@ -71,7 +71,9 @@ def version_of(client: Any, name: str, alias: str) -> str | None:
     except MlflowException as error:
         # Anything else, such as a server that does not answer, must not pass for "there is no champion".
         if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            raise TrackingError(f"{_store()} does not say what @{alias} of {name!r} is: {error.message}") from error
+            raise TrackingError(
+                f"{place_of_store()} does not say what @{alias} of {name!r} is: {error.message}"
+            ) from error
         return None
 
 
@@ -93,9 +95,3 @@ def _create(client: Any, folder: Path, name: str, run: TrackedRun) -> str:
             raise
     created = client.create_model_version(name, source=info.model_uri, run_id=run.run_id, model_id=info.model_id)
     return str(created.version)
-
-
-def _store() -> str:
-    from varml.tracking.store import tracking_uri
-
-    return tracking_uri().split("@")[-1]  # a URI may hold a password before its host

@@ -146,6 +146,18 @@ def find_run(experiment: str, tags: Mapping[str, str]) -> TrackedRun | None:
     return TrackedRun(client, found[0].info.run_id) if found else None
 
 
+def find_own_run(experiment: str, tags: Mapping[str, str]) -> TrackedRun | None:
+    """Return the newest run that has all ``tags`` and was made by this project on this machine, or None."""
+    return find_run(experiment, {**tags, PLACE: _place()})
+
+
+def delete_unfinished_children(parent: TrackedRun) -> None:
+    """Delete the runs under ``parent`` whose writer was killed half-way; what they stand for is written anew."""
+    for run in children(parent):
+        if run.info.status == "RUNNING":
+            parent.client.delete_run(run.info.run_id)
+
+
 def training_run(experiment: str, digest: str) -> TrackedRun:
     """Return the run that trained the model with this digest.
 

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
 
+from varml.errors import TrackingError, VarmlError, first_line
 from varml.ground.paths import project_root
 
 DATABASE = "mlflow.db"
 ARTIFACTS = "mlartifacts"
+PING_TIMEOUT_SEC = 10.0
 
 
 def tracking_uri() -> str:
@@ -51,6 +57,51 @@ def experiment_id(client: Any, name: str) -> str:
     local = tracking_uri().startswith("sqlite:")
     place = (project_root() / ARTIFACTS / name).as_uri() if local else None
     return str(client.create_experiment(name, artifact_location=place))
+
+
+@contextmanager
+def tracking_errors() -> Iterator[None]:
+    """Turn what MLflow and its database raise into TrackingError; also a decorator."""
+    try:
+        yield
+    except VarmlError:
+        raise
+    except Exception as error:
+        if not _is_of_mlflow(error):
+            raise
+        raise TrackingError(
+            f"the MLflow store {place_of_store()} cannot do what was asked ({first_line(error)}); see that it runs, "
+            "or correct MLFLOW_TRACKING_URI"
+        ) from error
+
+
+def _is_of_mlflow(error: Exception) -> bool:
+    # Imported here: most commands that fail have not loaded MLflow.
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return isinstance(error, MlflowException | SQLAlchemyError)
+
+
+def ping_store() -> None:
+    """Raise TrackingError where a tracking server is named and does not answer; hours of work may come before it."""
+    uri = tracking_uri()
+    if not uri.startswith(("http://", "https://")):
+        return
+    try:
+        urlopen(f"{uri.rstrip('/')}/health", timeout=PING_TIMEOUT_SEC).close()
+    except HTTPError:
+        return  # something answers; what it thinks of /health is its own affair
+    except (URLError, OSError) as error:
+        raise TrackingError(
+            f"the MLflow server {place_of_store()} does not answer ({first_line(error)}); start it or correct "
+            "MLFLOW_TRACKING_URI"
+        ) from error
+
+
+def place_of_store() -> str:
+    """Return where runs are kept, without a password."""
+    return without_password(tracking_uri())
 
 
 def ui_command() -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import decord
 import numpy as np
 
-from varml.errors import VideoError
+from varml.errors import VideoError, first_line
 from varml.video.reader import Frames, readers
 from varml.video.readers.pyav import timestamps_of
 
@@ -23,7 +23,7 @@ class DecordReader:
         try:
             self._reader = decord.VideoReader(str(path), num_threads=1)
         except (decord.DECORDError, RuntimeError, UnicodeError) as error:
-            raise VideoError(f"decord cannot open it: {_first_line(error)}") from error
+            raise VideoError(f"decord cannot open it: {first_line(error)}") from error
         if len(self._reader) != num_frames:
             raise VideoError(f"decord counts {len(self._reader)} frames where {num_frames} decode")
         self.timestamps_sec = timestamps_of(path, num_frames)
@@ -33,8 +33,4 @@ class DecordReader:
         try:
             return np.asarray(self._reader.get_batch(list(indices)).asnumpy())
         except (decord.DECORDError, RuntimeError, IndexError) as error:
-            raise VideoError(f"decord cannot decode it: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise VideoError(f"decord cannot decode it: {first_line(error)}") from error
