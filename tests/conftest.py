@@ -11,6 +11,7 @@ from filelock import FileLock
 from project import ACTIONS, Project, make_project
 
 from varml.data.sample import make_sample
+from varml.tracking.store import DATABASE, import_mlflow
 
 # Tests run in one process a core, so each takes one thread.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -39,6 +40,17 @@ def made_once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Calla
         return folder
 
     return made
+
+
+@pytest.fixture(scope="session")
+def empty_store(made_once: Callable[[str, Callable[[Path], str]], Path]) -> Path:
+    """An MLflow database that holds nothing, to copy: making one takes a second and more."""
+
+    def make(folder: Path) -> str:
+        import_mlflow().MlflowClient(f"sqlite:///{folder / DATABASE}").search_experiments(max_results=1)
+        return ""
+
+    return made_once("empty_store", make) / DATABASE
 
 
 @pytest.fixture(scope="session")

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import socket
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import psutil
 import pytest
+from project import Project
 
-from varml.data.scan import ScannedFile, read_files, scan, write_files
+from varml.data.scan import REMEMBERED_AT_ONCE, ScannedFile, read_files, scan, write_files
 from varml.errors import DataError
 from varml.ground.memory import Memory
 
@@ -65,6 +69,76 @@ def test_digests_do_not_depend_on_the_memory(source: Path, memory: Memory, tmp_p
     scan(source, None, 3, memory)
     (source / "run" / "3.mp4").write_bytes(b"later")
     assert scan(source, None, 3, memory) == scan(source, None, 3, Memory(tmp_path / "another"))
+
+
+# A scan that ends before its last file.
+
+SCAN = """
+import sys
+from pathlib import Path
+from varml.data.scan import scan
+from varml.ground.memory import Memory
+scan(Path(sys.argv[1]), None, 1, Memory(Path(sys.argv[2])))
+"""
+
+
+def scan_until(source: Path, file: Path, state: Path, stop: signal.Signals) -> int:
+    """Scan ``source`` in a process that gets the signal ``stop`` while it reads ``file``, and return its status."""
+    process = Project(source).start("python", "-c", SCAN, str(source), str(state))
+    watched, deadline = psutil.Process(process.pid), time.monotonic() + 60
+    try:
+        while str(file) not in [opened.path for opened in watched.open_files()]:
+            assert process.poll() is None, "it ended before it was stopped"
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(stop)
+        process.communicate(timeout=60)
+    finally:
+        process.kill()
+    return process.returncode
+
+
+def many(source: Path, number: int) -> set[str]:
+    """Add small files, and after them a hole that takes a minute to read; return the digests of the small."""
+    for name in range(number):
+        (source / "run" / f"{name:04}.mp4").write_bytes(str(name).encode())
+    small = [file for file in source.rglob("*.mp4") if file.is_file()]
+    (source / "wave" / "z.mp4").touch()
+    os.truncate(source / "wave" / "z.mp4", 64 << 30)
+    return {hashlib.sha256(file.read_bytes()).hexdigest() for file in small}
+
+
+def test_an_interrupt_loses_no_digest_that_was_computed(source: Path, tmp_path: Path):
+    digests = many(source, 20)
+    assert scan_until(source, source / "wave" / "z.mp4", tmp_path / "state", signal.SIGINT) != 0
+    assert set(Memory(tmp_path / "state").get_all().values()) == digests
+
+
+def test_a_kill_loses_the_last_digests_alone(source: Path, tmp_path: Path):
+    digests = many(source, REMEMBERED_AT_ONCE + 20)
+    assert scan_until(source, source / "wave" / "z.mp4", tmp_path / "state", signal.SIGKILL) == -signal.SIGKILL
+    remembered = Memory(tmp_path / "state").get_all().values()
+    assert len(remembered) == REMEMBERED_AT_ONCE
+    assert set(remembered) < digests
+
+
+def test_what_is_remembered_is_not_computed_again(source: Path, memory: Memory):
+    scan(source, None, 3, memory)
+    memory.put(dict.fromkeys(memory.get_all(), "remembered"))
+    (source / "run" / "3.mp4").write_bytes(b"new")
+    digests = [file.digest for file in scan(source, None, 3, memory)]
+    assert digests == ["remembered"] * 3 + [hashlib.sha256(b"new").hexdigest()] + ["remembered"] * 3
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path, memory: Memory):
+    # Root may read any file; the first page of a process's memory is one that even root cannot.
+    source, annotations = Path(f"/proc/{os.getpid()}"), tmp_path / "labels.csv"
+    if not (source / "mem").exists():
+        pytest.skip("there is no /proc here, and no other file that even root cannot read")
+    annotations.write_text("path,label\ncmdline,run\nmem,wave\n")
+    with pytest.raises(DataError, match=rf"{source}/mem cannot be read \(Input/output error\); give .* or remove it"):
+        scan(source, str(annotations), 1, memory)
+    assert len(memory.get_all()) == 1
 
 
 @pytest.fixture

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import tiny_model
 import torch
 
-from varml.config.params import Attention, Model
-from varml.models.backbones import Backbone, build_backbone
-
-TINY = "test_resnet"  # timm's own network for tests: 96 features
-TINY_SIZE_PX = 64
+from varml.config.params import Model
+from varml.models.backbones import Backbone
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -24,13 +22,9 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def tiny_backbone() -> Backbone:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return build_backbone(TINY, TINY_SIZE_PX, None)
+    return tiny_model.tiny_backbone()
 
 
 @pytest.fixture
 def model() -> Model:
-    return Model(
-        backbone=TINY, attention=Attention(depth=1, num_heads=2), fusion="cross_attention", width=8, dropout=0.5
-    )
+    return tiny_model.tiny_params()

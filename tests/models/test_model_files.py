@@ -8,39 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors import safe_open
+from tiny_model import NUM_STEPS, build
 
-from varml.config import load_params
 from varml.config.params import Model
 from varml.errors import ModelError
 from varml.models.backbones import Backbone
-from varml.models.model_files import (
-    FORMAT,
-    Description,
-    LoadedModel,
-    Preprocessing,
-    load_model,
-    model_digest,
-    save_model,
-)
-from varml.models.recognizer import Recognizer
-
-SHIPPED = load_params(Path(__file__).parents[2] / "params.yaml")
-CLASSES = ["jump", "run", "wave"]
-NUM_STEPS = {"rgb": 2, "flow": 3}
-
-
-def build(backbone: Backbone, model: Model, seed: int = 0) -> LoadedModel:
-    torch.manual_seed(seed)
-    recognizer = Recognizer(model, dim=backbone.dim, num_steps=NUM_STEPS, num_classes=len(CLASSES)).eval()
-    recognizer.fit_standardisation({s: torch.randn(4, t, 4, backbone.dim) for s, t in NUM_STEPS.items()})
-    features = SHIPPED.features.model_copy(update={"image_size_px": 64})
-    preprocessing = Preprocessing(
-        probe=SHIPPED.ingest.probe, frames=SHIPPED.frames, flow=SHIPPED.flow, features=features
-    )
-    description = Description(
-        format=FORMAT, classes=CLASSES, dim=backbone.dim, num_steps=NUM_STEPS, model=model, preprocessing=preprocessing
-    )
-    return LoadedModel(description, backbone, recognizer)
+from varml.models.model_files import FORMAT, LoadedModel, load_model, model_digest, save_model
 
 
 @pytest.fixture

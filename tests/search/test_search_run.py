@@ -22,7 +22,7 @@ from varml.search.results import best_content, read_best, trials_table, winner_p
 from varml.search.run import Search, SearchResult
 from varml.search.search_run import open_search_run
 from varml.search.study import ended_trials, open_study, ranked_trials
-from varml.tracking.runs import TrackedRun, children, tracked
+from varml.tracking.runs import TrackedRun, children, create_run, tracked
 
 NUM_TRIALS = 8
 SPACE = {
@@ -262,6 +262,24 @@ def test_an_interrupted_search_goes_on(
     assert resumed.result.trials[3].params == running.params
     assert {trial.number for trial in resumed.result.trials} == set(trial_runs(resumed.parent))
     assert open_study(tmp_path / "studies", name, searched).get_trials(states=(TrialState.RUNNING,)) == []
+
+
+def test_a_trial_whose_run_was_half_written_by_a_killed_search_is_logged_again(
+    searched: Params, load: Load, folds: list[np.ndarray], tmp_path: Path
+) -> None:
+    fewer = apply_values(searched, {"search.num_trials": 2})
+    killed = search(fewer, load, folds, tmp_path)
+    whole = trial_runs(killed.parent)[1]
+    # What a kill leaves: a run that its writer began and will never end.
+    killed.parent.client.delete_run(whole.info.run_id)
+    half = create_run("searches", "#001", {"varml.kind": "trial", "varml.trial": "1"}, parent=killed.parent)
+
+    again = search(fewer, load, folds, tmp_path, killed.name)
+    runs = trial_runs(again.parent)
+    assert set(runs) == {0, 1}
+    assert runs[1].info.run_id not in (half.run_id, whole.info.run_id)
+    assert (runs[1].info.status, runs[1].data.params) == (whole.info.status, whole.data.params)
+    assert runs[1].data.metrics.get("value") == whole.data.metrics.get("value")
 
 
 def test_an_interrupted_search_is_killed_in_mlflow(

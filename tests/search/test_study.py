@@ -12,8 +12,19 @@ from optuna.trial import TrialState
 
 from varml.config import Params
 from varml.config.space import apply_values
+from varml.errors import SearchError
 from varml.search.pruning import PRUNINGS
-from varml.search.study import LOSS, ended_trials, enqueue_first, open_study, ranked_trials, reap, seed_sampler
+from varml.search.study import (
+    JOURNAL,
+    LOSS,
+    ended_trials,
+    enqueue_first,
+    load_study,
+    open_study,
+    ranked_trials,
+    reap,
+    seed_sampler,
+)
 
 
 @pytest.fixture
@@ -43,6 +54,33 @@ def test_a_study_is_opened_without_a_warning(tmp_path: Path, params: Params, pru
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         open_study(tmp_path, "one", chosen)
+
+
+# Looking at a study without a search.
+
+
+def test_a_study_is_loaded_with_its_trials(tmp_path: Path, params: Params) -> None:
+    finish(open_study(tmp_path, "one", params), 0.5)
+    finish(open_study(tmp_path, "two", params), 0.7)
+    assert [trial.value for trial in load_study(tmp_path, "one").trials] == [0.5]
+
+
+def test_a_study_is_loaded_without_a_warning(tmp_path: Path, params: Params) -> None:
+    open_study(tmp_path, "one", params)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_study(tmp_path, "one")
+
+
+def test_no_study_is_made_by_looking_for_it(tmp_path: Path, params: Params) -> None:
+    with pytest.raises(SearchError, match=r"no search has begun .* \(one\); run `dvc repro` first"):
+        load_study(tmp_path / "studies", "one")
+    assert not (tmp_path / "studies").exists()
+    open_study(tmp_path, "one", params)
+    before = (tmp_path / JOURNAL).read_bytes()
+    with pytest.raises(SearchError, match=r"\(two\)"):
+        load_study(tmp_path, "two")
+    assert (tmp_path / JOURNAL).read_bytes() == before
 
 
 # Interrupted trials.

@@ -61,9 +61,10 @@ def predict(
 ) -> None:
     """Say which action each video shows, with probabilities."""
     from varml.cli.predict import describe, load_predictor
+    from varml.tracking.store import tracking_errors
 
     failed = 0
-    with _errors_without_traceback():
+    with _errors_without_traceback(), tracking_errors():
         predictor = load_predictor(model)
     for video in videos:
         try:

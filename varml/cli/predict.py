@@ -57,10 +57,12 @@ def _from_uri(uri: str) -> Predictor:
     from mlflow.exceptions import MlflowException
 
     from varml.tracking.flavor import load_model
-    from varml.tracking.store import open_client
+    from varml.tracking.store import open_client, reason_of
 
     open_client()
     try:
         return load_model(uri)
     except MlflowException as error:
-        raise ModelError(f"{uri} cannot be loaded ({error.message}); name a version or an alias that exists") from error
+        raise ModelError(
+            f"{uri} cannot be loaded ({reason_of(error)}); name a version or an alias that exists"
+        ) from error

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from filelock import FileLock, Timeout
 
@@ -10,8 +12,9 @@ from varml.errors import StoreError
 from varml.ground.paths import state_folder
 
 
-def exclusive(name: str) -> FileLock:
-    """Return the held lock of the stage ``name``; it is let go when its ``with`` block or its process ends.
+@contextmanager
+def exclusive(name: str) -> Iterator[None]:
+    """Hold the lock of the stage ``name``; it is let go when the ``with`` block or the process ends.
 
     Raises StoreError where another process holds it: killing ``dvc`` alone leaves its child running.
     """
@@ -23,5 +26,8 @@ def exclusive(name: str) -> FileLock:
     except Timeout as error:
         pid = owner.read_text() if owner.is_file() else "unknown"
         raise StoreError(f"{name} is at work already in this project (process {pid}); wait for it or end it") from error
-    owner.write_text(str(os.getpid()))
-    return lock
+    try:
+        owner.write_text(str(os.getpid()))
+        yield
+    finally:
+        lock.release()

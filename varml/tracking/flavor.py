@@ -47,12 +47,22 @@ def save_model(folder: Path, path: str, mlflow_model: Any = None, **_: Any) -> N
 
 
 def log_model(folder: Path, run_id: str, name: str = "model") -> Any:
-    """Log the model folder ``folder`` to a run and return MLflow's ``ModelInfo``."""
+    """Log the model folder ``folder`` to a run, in the run's experiment, and return MLflow's ``ModelInfo``."""
     import sys
 
+    from mlflow import MlflowClient
     from mlflow.models import Model
+    from mlflow.tracking.context.registry import resolve_tags
 
-    return Model.log(artifact_path=None, name=name, flavor=sys.modules[LOADER], run_id=run_id, folder=folder)
+    client = MlflowClient()
+    run = client.get_run(run_id)
+    # Left to itself, MLflow takes the experiment Default, whose artifacts lie in whatever folder the process runs.
+    made = client.create_logged_model(
+        run.info.experiment_id, name, source_run_id=run_id, tags=resolve_tags(), params=run.data.params
+    )
+    return Model.log(
+        artifact_path=None, flavor=sys.modules[LOADER], run_id=run_id, model_id=made.model_id, folder=folder
+    )
 
 
 def load_model(uri: str) -> Predictor:

@@ -10,7 +10,7 @@ from varml.errors import TrackingError
 from varml.models.model_files import model_digest
 from varml.tracking.flavor import log_model
 from varml.tracking.runs import MODEL_DIGEST, TrackedRun
-from varml.tracking.store import open_client, place_of_store
+from varml.tracking.store import open_client, place_of_store, reason_of
 
 CHALLENGER = "challenger"
 CHAMPION = "champion"
@@ -72,7 +72,7 @@ def version_of(client: Any, name: str, alias: str) -> str | None:
         # Anything else, such as a server that does not answer, must not pass for "there is no champion".
         if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise TrackingError(
-                f"{place_of_store()} does not say what @{alias} of {name!r} is: {error.message}"
+                f"{place_of_store()} does not say what @{alias} of {name!r} is: {reason_of(error)}"
             ) from error
         return None
 

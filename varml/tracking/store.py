@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPException
 from typing import Any
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 from varml.errors import TrackingError, VarmlError, first_line
@@ -70,7 +72,7 @@ def tracking_errors() -> Iterator[None]:
         if not _is_of_mlflow(error):
             raise
         raise TrackingError(
-            f"the MLflow store {place_of_store()} cannot do what was asked ({first_line(error)}); see that it runs, "
+            f"the MLflow store {place_of_store()} cannot do what was asked ({reason_of(error)}); see that it runs, "
             "or correct MLFLOW_TRACKING_URI"
         ) from error
 
@@ -85,23 +87,33 @@ def _is_of_mlflow(error: Exception) -> bool:
 
 def ping_store() -> None:
     """Raise TrackingError where a tracking server is named and does not answer; hours of work may come before it."""
-    uri = tracking_uri()
-    if not uri.startswith(("http://", "https://")):
+    place = place_of_store()
+    if not place.startswith(("http://", "https://")):
         return
     try:
-        urlopen(f"{uri.rstrip('/')}/health", timeout=PING_TIMEOUT_SEC).close()
+        # Without the password, which urllib would take for a part of the host's name.
+        urlopen(f"{place.rstrip('/')}/health", timeout=PING_TIMEOUT_SEC).close()
     except HTTPError:
         return  # something answers; what it thinks of /health is its own affair
-    except (URLError, OSError) as error:
+    except (OSError, HTTPException) as error:
+        if isinstance(getattr(error, "reason", None), ssl.SSLCertVerificationError):
+            return  # MLflow has settings of its own for which certificates it trusts
         raise TrackingError(
-            f"the MLflow server {place_of_store()} does not answer ({first_line(error)}); start it or correct "
-            "MLFLOW_TRACKING_URI"
+            f"the MLflow server {place} does not answer ({reason_of(error)}); start it or correct MLFLOW_TRACKING_URI"
         ) from error
 
 
 def place_of_store() -> str:
     """Return where runs are kept, without a password."""
     return without_password(tracking_uri())
+
+
+def reason_of(error: BaseException) -> str:
+    """Return the first line of what ``error`` says, without a password: MLflow puts whole URIs into its messages."""
+    text = first_line(error)
+    for uri in (tracking_uri(), os.environ.get("MLFLOW_REGISTRY_URI", "")):
+        text = text.replace(uri.rstrip("/"), without_password(uri.rstrip("/")))
+    return text
 
 
 def ui_command() -> str:
@@ -114,6 +126,8 @@ def ui_command() -> str:
 
 
 def without_password(uri: str) -> str:
-    """Return ``uri`` without what stands between its scheme and its host."""
+    """Return ``uri`` without what stands between its scheme and its host; a path may have an @ of its own."""
+    if uri.startswith(("sqlite:", "file:")):
+        return uri
     scheme, separator, rest = uri.partition("://")
     return f"{scheme}{separator}{rest.rsplit('@', 1)[-1]}"
