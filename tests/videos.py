@@ -10,12 +10,17 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from varml.config.params import Probe
+from varml.video.clip import Clip
+from varml.video.reader import Source
+
 NUM_BITS = 10
 BLOCK_PX = 8
 BARCODE_PX = 8
 WIDTH = NUM_BITS * BLOCK_PX
 HEIGHT = 64
 WHITE, BLACK = 235, 20
+LIMITS = Probe(timeout_sec=10, timeout_sec_per_mb=1, memory_mb=4096, max_frame_megapixels=40, max_video_gigapixels=1000)
 
 Image = npt.NDArray[np.uint8]
 
@@ -84,3 +89,8 @@ def write_video(
 def write_barcodes(path: Path, num_frames: int, fps: Fraction | int = 10, **how: object) -> Path:
     """Write a video of ``num_frames`` barcode frames and return ``path``."""
     return write_video(path, map(barcode_frame, range(num_frames)), fps, **how)  # type: ignore[arg-type]
+
+
+def clip(path: Path, reader: str, num_frames: int, size: tuple[int, int] = (WIDTH, HEIGHT)) -> Clip:
+    """Return the whole of a video of ``num_frames`` frames as a clip."""
+    return Clip(Source(path, reader, num_frames), *size)

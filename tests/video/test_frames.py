@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from videos import HEIGHT, WIDTH, read_barcodes, write_barcodes
+from videos import HEIGHT, WIDTH, clip, read_barcodes, write_barcodes
 
 from varml.config.params import Frames as FrameParams
 from varml.errors import VideoError
@@ -20,7 +20,8 @@ from varml.video.frames import (
     frames_key,
     read_frames,
     sample_frames,
-    scale_short_side,
+    scale,
+    scaled_size,
 )
 
 PARAMS = FrameParams(
@@ -35,14 +36,14 @@ EXPECTED_AT_10_FPS = [9, 10, 29, 30]
 
 @pytest.mark.parametrize("reader", ["pyav", "decord"])
 def test_the_frames_are_those_of_the_sampling(encoded: dict[str, Path], reader: str):
-    frames = sample_frames(encoded["10 fps"], reader, 40, PARAMS)
+    frames = sample_frames(clip(encoded["10 fps"], reader, 40), PARAMS)
     assert frames.shape == (2, 2, HEIGHT, WIDTH, 3)
     assert frames.dtype == np.uint8
     assert read_barcodes(frames.reshape(-1, HEIGHT, WIDTH, 3)) == EXPECTED_AT_10_FPS
 
 
 def test_60_fps_give_frames_six_times_as_far_apart(encoded: dict[str, Path]):
-    frames = sample_frames(encoded["60 fps"], "pyav", 40, PARAMS)
+    frames = sample_frames(clip(encoded["60 fps"], "pyav", 40), PARAMS)
     shown = read_barcodes(frames.reshape(-1, HEIGHT, WIDTH, 3))
     # 40 frames last 2/3 s, a segment 1/3 s = 20 frames, a snippet 6 frames: it starts 7 frames into its segment.
     assert shown == [7, 13, 27, 33]
@@ -50,7 +51,7 @@ def test_60_fps_give_frames_six_times_as_far_apart(encoded: dict[str, Path]):
 
 def test_a_short_video_repeats_its_last_frame(tmp_path: Path):
     path = write_barcodes(tmp_path / "short.mp4", 2)
-    frames = sample_frames(path, "pyav", 2, PARAMS.model_copy(update={"frames_per_segment": 4}))
+    frames = sample_frames(clip(path, "pyav", 2), PARAMS.model_copy(update={"frames_per_segment": 4}))
     assert read_barcodes(frames.reshape(-1, HEIGHT, WIDTH, 3)) == [0, 1, 1, 1] * 2
 
 
@@ -58,29 +59,29 @@ def test_a_short_video_repeats_its_last_frame(tmp_path: Path):
 def test_prediction_sees_what_extraction_stored(encoded: dict[str, Path], tmp_path: Path, kind: str):
     params = PARAMS.model_copy(update={"short_side_px": 40, "jpeg_quality": 80})
     target = tmp_path / "made" / "one.pack"
-    extract_frames(FrameTask(encoded[kind], "pyav", 40, target, params))
+    extract_frames(FrameTask(clip(encoded[kind], "pyav", 40), target, params))
     stored = read_frames(target)
     assert stored.shape == (2, 2, 40, 50, 3)
-    np.testing.assert_array_equal(clip_frames(encoded[kind], "pyav", 40, params), stored)
+    np.testing.assert_array_equal(clip_frames(clip(encoded[kind], "pyav", 40), params), stored)
 
 
 def test_stored_frames_are_close_to_those_before_packing(encoded: dict[str, Path], tmp_path: Path):
-    extract_frames(FrameTask(encoded["10 fps"], "decord", 40, tmp_path / "one.pack", PARAMS))
+    extract_frames(FrameTask(clip(encoded["10 fps"], "decord", 40), tmp_path / "one.pack", PARAMS))
     stored = read_frames(tmp_path / "one.pack")
     assert read_barcodes(stored.reshape(-1, HEIGHT, WIDTH, 3)) == EXPECTED_AT_10_FPS
-    assert np.abs(stored.astype(int) - sample_frames(encoded["10 fps"], "decord", 40, PARAMS)).mean() < 2
+    assert np.abs(stored.astype(int) - sample_frames(clip(encoded["10 fps"], "decord", 40), PARAMS)).mean() < 2
 
 
 def test_extraction_twice_gives_equal_bytes(encoded: dict[str, Path], tmp_path: Path):
     for name in ("one", "two"):
-        extract_frames(FrameTask(encoded["10 fps"], "decord", 40, tmp_path / name, PARAMS))
+        extract_frames(FrameTask(clip(encoded["10 fps"], "decord", 40), tmp_path / name, PARAMS))
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
 def test_a_video_that_cannot_be_decoded_leaves_no_file(tmp_path: Path):
     (tmp_path / "bad.mp4").write_bytes(bytes(100))
     with pytest.raises(VideoError):
-        extract_frames(FrameTask(tmp_path / "bad.mp4", "pyav", 40, tmp_path / "made" / "bad.pack", PARAMS))
+        extract_frames(FrameTask(clip(tmp_path / "bad.mp4", "pyav", 40), tmp_path / "made" / "bad.pack", PARAMS))
     assert not (tmp_path / "made").exists()
 
 
@@ -93,7 +94,7 @@ def test_the_short_side_is_scaled_and_the_aspect_kept(
     shape: tuple[int, int], short_side: int, expected: tuple[int, int]
 ):
     flat = np.full((*shape, 3), 90, np.uint8)
-    scaled = scale_short_side(flat, short_side)
+    scaled = scale(flat, scaled_size(flat.shape[1], flat.shape[0], short_side))
     assert scaled.shape == (*expected, 3)
     assert scaled.dtype == np.uint8
     assert (scaled == 90).all()
@@ -102,7 +103,7 @@ def test_the_short_side_is_scaled_and_the_aspect_kept(
 def test_shrinking_averages_the_area():
     checkers = np.zeros((64, 64, 3), np.uint8)
     checkers[::2, ::2] = checkers[1::2, 1::2] = 200
-    assert (scale_short_side(checkers, 32) == 100).all()
+    assert (scale(checkers, (32, 32)) == 100).all()
 
 
 @pytest.mark.parametrize("name", list(FrameParams.model_fields))

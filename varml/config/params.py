@@ -43,7 +43,10 @@ class Probe(Section):
     """Limits on reading one strange file."""
 
     timeout_sec: float = Field(gt=0)
+    timeout_sec_per_mb: float = Field(ge=0)
     memory_mb: int = Field(ge=512)
+    max_frame_megapixels: float = Field(gt=0)
+    max_video_gigapixels: float = Field(gt=0)
 
 
 class Ingest(Section):

@@ -6,6 +6,7 @@ import os
 import re
 from collections import Counter
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from varml.ground.progress import progress
 from varml.video.probe import VideoInfo, probe_limit_sec, probe_video
 
 # Raise it when probing the same file may say something else.
-PROBE_VERSION = 2
+PROBE_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def _probe_all(
     by_path = {source / f.path: f for f in files if f.path not in infos and f.path not in reasons}
     probe = params.ingest.probe
     outcomes = map_isolated(
-        probe_video,
+        partial(probe_video, limits=probe),
         list(by_path),
         num_workers=resolve_num_workers(params.engine.num_workers),
         timeout_sec=lambda path: probe_limit_sec(probe, by_path[path].size),

@@ -11,12 +11,14 @@ import pandas as pd
 
 from varml.errors import DataError
 from varml.ground.atomic import write_text
+from varml.video.clip import Clip
+from varml.video.reader import Source
 
 COLUMNS = [
     "video_id", "path", "label", "group", "split", "num_frames", "fps", "duration_sec", "width", "height",
-    "reader", "digest",
+    "rotation_deg", "codec", "pixel_format", "num_video_streams", "num_audio_streams", "reader", "indexed", "digest",
 ]  # fmt: skip
-_TEXT = ["video_id", "path", "label", "group", "split", "reader", "digest"]
+_TEXT = ["video_id", "path", "label", "group", "split", "codec", "pixel_format", "reader", "digest"]
 _ID_LENGTH = 16
 
 
@@ -40,6 +42,14 @@ def read_manifest(path: Path, splits: Sequence[str] | None = None) -> pd.DataFra
     types = dict.fromkeys(_TEXT, "str")
     table = pd.read_csv(path, dtype=types, keep_default_na=False, encoding_errors="surrogateescape")
     return table if splits is None else table[table["split"].isin(splits)].reset_index(drop=True)
+
+
+def clips_of(manifest: pd.DataFrame, source: Path) -> list[Clip]:
+    """Return how each row's video is read; paths are below ``source``."""
+    return [
+        Clip(Source(source / row.path, row.reader, row.num_frames, row.indexed, row.fps), row.width, row.height)
+        for row in manifest.itertuples()
+    ]
 
 
 def class_names(manifest: pd.DataFrame) -> list[str]:

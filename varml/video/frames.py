@@ -12,21 +12,20 @@ import pandas as pd
 from varml.config.params import Frames as FrameParams
 from varml.ground.content_key import content_key
 from varml.ground.paths import FRAMES
+from varml.video.clip import Clip, open_clip
 from varml.video.pack import SUFFIX, Pack, roundtrip, write_pack
-from varml.video.reader import Frames, open_video
+from varml.video.reader import Frames
 from varml.video.sampling import sample_indices
 
 # Raise it when the same video and params give other frames: every stored file then gets a new name.
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
 class FrameTask:
     """One video to extract; travels to a worker process."""
 
-    video: Path
-    reader: str
-    num_frames: int
+    clip: Clip
     target: Path
     params: FrameParams
 
@@ -47,28 +46,29 @@ def frames_files(manifest: pd.DataFrame, params: FrameParams, root: Path = Path(
     return [root / FRAMES / f"{key}{SUFFIX}" for key in frames_keys(manifest, params)]
 
 
-def sample_frames(video: Path, reader: str, num_frames: int, params: FrameParams) -> Frames:
-    """Return the frames of ``video`` as (S, F, H, W, 3) uint8 RGB, as they are before packing.
+def sample_frames(clip: Clip, params: FrameParams) -> Frames:
+    """Return the frames of ``clip`` as (S, F, H, W, 3) uint8 RGB, as they are before packing.
 
     Raises VideoError where they cannot be decoded.
     """
-    source = open_video(video, reader, num_frames)
+    source = open_clip(clip)
     indices = sample_indices(
         source.timestamps_sec, params.num_segments, params.frames_per_segment, params.frame_interval_sec
     )
     needed, places = np.unique(indices, return_inverse=True)
-    scaled = [scale_short_side(frame, params.short_side_px) for frame in source.read(needed.tolist())]
+    size = scaled_size(clip.width, clip.height, params.short_side_px)
+    scaled = [scale(frame, size) for frame in source.read(needed.tolist())]
     return np.stack(scaled)[places.reshape(indices.shape)]
 
 
-def clip_frames(video: Path, reader: str, num_frames: int, params: FrameParams) -> Frames:
-    """Return the frames of ``video`` exactly as :func:`read_frames` gives them after extraction."""
-    return roundtrip(sample_frames(video, reader, num_frames, params), params.jpeg_quality)
+def clip_frames(clip: Clip, params: FrameParams) -> Frames:
+    """Return the frames of ``clip`` exactly as :func:`read_frames` gives them after extraction."""
+    return roundtrip(sample_frames(clip, params), params.jpeg_quality)
 
 
 def extract_frames(task: FrameTask) -> None:
     """Store the frames of one video."""
-    frames = sample_frames(task.video, task.reader, task.num_frames, task.params)
+    frames = sample_frames(task.clip, task.params)
     write_pack(task.target, frames, task.params.jpeg_quality)
 
 
@@ -77,10 +77,15 @@ def read_frames(path: Path) -> Frames:
     return Pack(path).read()
 
 
-def scale_short_side(frame: Frames, short_side_px: int) -> Frames:
-    """Return ``frame`` (H, W, 3) scaled so that its short side is ``short_side_px``, its aspect kept."""
+def scaled_size(width: int, height: int, short_side_px: int) -> tuple[int, int]:
+    """Return (width, height) scaled so that the short side is ``short_side_px``, the aspect kept."""
+    factor = short_side_px / min(height, width)
+    return max(round(width * factor), 1), max(round(height * factor), 1)
+
+
+def scale(frame: Frames, size: tuple[int, int]) -> Frames:
+    """Return ``frame`` (H, W, 3) scaled to ``size``, (width, height)."""
     height, width = frame.shape[:2]
-    scale = short_side_px / min(height, width)
-    size = (max(round(width * scale), 1), max(round(height * scale), 1))
     # Area averaging does not alias when it shrinks; when it enlarges, OpenCV interpolates linearly.
-    return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR))
+    shrinks = size[0] * size[1] < width * height
+    return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR))

@@ -1,107 +1,133 @@
-"""PyAV, decoding from the first frame on: slow, and right on every file that FFmpeg can read."""
+"""PyAV: right on every file that FFmpeg can read. What is not needed is skipped before it is decoded.
+
+Two things are skipped where the packets tell the frames' times, and neither changes a bit of the frames that are
+kept: groups of pictures in which nothing is wanted, and frames that no other frame refers to.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
-import av
 import numpy as np
 
 from varml.errors import VideoError
-from varml.video.gate import DEMUXERS
-from varml.video.reader import Frames, Times, readers
+from varml.video.container import (
+    PacketIndex,
+    decode,
+    decode_stream,
+    nominal_fps,
+    open_stream,
+    read_packets,
+    seconds_from_first,
+    upright_rgb,
+)
+from varml.video.reader import Frames, Source, Times, readers
 
-# Only whole files may be opened: no protocol that a container could name reaches the network or another file.
-_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(DEMUXERS)}
+# Decoders in which FFmpeg's NONREF leaves out frames that truly nothing refers to. HEVC's sub-layers may refer
+# to what it calls non-reference.
+_SKIPS_SAFELY = ("h264", "mpeg4", "mpeg1video", "mpeg2video")
 
 
 @readers.register("pyav")
 class PyavReader:
-    """Sequential decode of the default video stream."""
+    """Decodes from the nearest key frame where the video is indexed, else from the first frame on."""
 
-    def __init__(self, path: Path, num_frames: int) -> None:
-        self._path = path
-        self.timestamps_sec = timestamps_of(path, num_frames)
+    def __init__(self, source: Source) -> None:
+        self._path = source.path
+        self._index = packet_index(source)
+        self.timestamps_sec = frame_times(source, self._index)
 
     def read(self, indices: Sequence[int]) -> Frames:
         """Return the frames at ``indices`` (see :class:`varml.video.reader.VideoReader`)."""
-        wanted = set(indices)
-        found = {}
+        wanted = sorted(set(indices))
+        found = self._read_all(wanted) if self._index is None else self._read_indexed(self._index, wanted)
+        missing = [index for index in wanted if index not in found]
+        if missing:
+            raise VideoError(f"frame {missing[0]} cannot be decoded")
+        return np.stack([found[index] for index in indices])
+
+    def _read_all(self, wanted: list[int]) -> dict[int, Frames]:
+        found: dict[int, Frames] = {}
         for index, frame in enumerate(decode(self._path)):
             if index in wanted:
                 found[index] = upright_rgb(frame)
             if len(found) == len(wanted):
                 break
-        missing = sorted(wanted - set(found))
-        if missing:
-            raise VideoError(f"frame {missing[0]} cannot be decoded")
-        return np.stack([found[index] for index in indices])
+        return found
+
+    def _read_indexed(self, index: PacketIndex, wanted: list[int]) -> dict[int, Frames]:
+        shown = index.shown
+        places = {int(shown[place]): place for place in wanted if place < len(shown)}
+        with open_stream(self._path) as (container, stream):
+            try:
+                frames = _WantedFrames(container, stream, index, places)
+                return {places[frame.pts]: upright_rgb(frame) for frame in frames}
+            except _LostError:
+                return self._read_all(wanted)
 
 
-def decode(path: Path) -> Iterator[Any]:
-    """Yield each frame of the default video stream (``av.VideoFrame``) in order of presentation."""
-    with _video(path) as (container, stream):
-        yield from container.decode(stream)
+def packet_index(source: Source) -> PacketIndex | None:
+    """Return the packets of an indexed video; None where frames must be decoded for their times."""
+    index = read_packets(source.path) if source.indexed else None
+    # A file that was changed since it was probed is read the slow way, which then says what is wrong.
+    return index if index is not None and len(index.pts) == source.num_frames else None
 
 
-def timestamps_of(path: Path, num_frames: int) -> Times:
-    """Return the presentation times of the ``num_frames`` frames that decode, in seconds from the first.
-
-    The container's packets tell them without decoding, unless it has packets that give no frame (AVI with
-    B-frames has): then the frames are decoded for their times.
-    """
-    with _video(path) as (container, stream):
-        ticks = [packet.pts for packet in container.demux(stream) if packet.size]
-        if len(ticks) == num_frames:
-            return _ascending_seconds(ticks, stream)
-    with _video(path) as (container, stream):
-        return _ascending_seconds([frame.pts for frame in container.decode(stream)], stream)
+def frame_times(source: Source, index: PacketIndex | None) -> Times:
+    """Return the presentation times of all frames in seconds from the first; see :func:`packet_index`."""
+    if index is not None:
+        return seconds_from_first(index.pts.tolist(), index.tick_sec, 0.0)
+    with open_stream(source.path) as (container, stream):
+        ticks = [frame.pts for frame in decode_stream(container, stream, lambda _: None)]
+        return seconds_from_first(ticks, float(stream.time_base or 0), nominal_fps(stream))
 
 
-def has_leading_frames(path: Path) -> bool:
-    """Return whether a frame is shown before the key frame that precedes it in the file (an open GOP)."""
-    with _video(path) as (container, stream):
-        key_time: int | None = None
-        for packet in container.demux(stream):
-            if packet.is_keyframe and packet.pts is not None:
-                key_time = packet.pts
-            elif key_time is not None and packet.pts is not None and packet.pts < key_time:
-                return True
-    return False
+class _LostError(Exception):
+    """The container did not seek to where its packets say that the key frame is."""
 
 
-def _ascending_seconds(ticks: Sequence[int | None], stream: Any) -> Times:
-    # Frames without a time of their own are spaced by the frame rate.
-    rate = float(stream.average_rate or stream.guessed_rate or stream.base_rate or 25)
-    if not ticks:
-        raise VideoError("has no frame that can be decoded")
-    known = [tick for tick in ticks if tick is not None]
-    if len(known) < len(ticks) or len(set(known)) < len(known):
-        return np.arange(len(ticks), dtype=np.float64) / rate
-    seconds = np.sort(np.asarray(known, dtype=np.float64)) * float(stream.time_base)
-    return seconds - seconds[0]
+class _WantedFrames:
+    """Iterates over the frames shown at the ``wanted`` ticks, each once, decoding as little as it can."""
 
+    def __init__(self, container: Any, stream: Any, index: PacketIndex, wanted: Iterable[int]) -> None:
+        self._container, self._stream, self._index = container, stream, index
+        self._left = set(wanted)
+        self._places = {int(tick): place for place, tick in enumerate(index.pts)}
+        # What else is decoded does not matter, so a frame is skipped unless it is wanted by anyone.
+        self._wanted = frozenset(self._left)
+        self._skip = "NONREF" if stream.codec_context.name in _SKIPS_SAFELY else "DEFAULT"
+        self._packets = container.demux(stream)
+        self._place = 0  # of the next packet, in the order of decoding
 
-def upright_rgb(frame: Any) -> Frames:
-    """Return one frame as (H, W, 3) uint8 RGB, turned as its container asks."""
-    quarter_turns = round(frame.rotation / 90) % 4
-    image = frame.to_ndarray(format="rgb24")
-    # FFmpeg's display angle is counter-clockwise, and so are np.rot90's turns.
-    return np.ascontiguousarray(np.rot90(image, quarter_turns))
+    def __iter__(self) -> Iterator[Any]:
+        while self._left:
+            tick = min(self._left)
+            self._go_to(self._index.start_of(tick))
+            yield from self._decode_until(tick)
+            if tick in self._left:
+                return  # the file ended before it
 
+    def _go_to(self, place: int) -> None:
+        if place <= self._place:
+            return
+        self._container.seek(int(self._index.pts[place]), stream=self._stream, backward=True)
+        packets = self._container.demux(self._stream)
+        first = next(packets)
+        landed = self._places.get(first.pts)
+        # An earlier key frame is as right; a later one, or none, is not.
+        if landed is None or landed > place or not first.is_keyframe:
+            raise _LostError
+        self._packets, self._place = chain([first], packets), landed
 
-@contextmanager
-def _video(path: Path) -> Iterator[tuple[Any, Any]]:
-    try:
-        # "file:" keeps a name that begins like a protocol or an option from being taken for one.
-        with av.open(f"file:{path}", options=_OPTIONS, metadata_errors="ignore") as container:
-            if not container.streams.video:
-                raise VideoError("has no video stream")
-            stream = container.streams.best("video") or container.streams.video[0]
-            stream.thread_type = "NONE"  # one thread: a damaged file gives the same frames each time
-            yield container, stream
-    except av.error.FFmpegError as error:
-        raise VideoError(f"cannot be decoded: {error.strerror or error}") from error
+    def _decode_until(self, tick: int) -> Iterator[Any]:
+        for packet in self._packets:
+            self._place += bool(packet.size)
+            self._stream.codec_context.skip_frame = "DEFAULT" if packet.pts in self._wanted else self._skip
+            for frame in packet.decode():
+                if frame.pts in self._left:
+                    self._left.remove(frame.pts)
+                    yield frame
+            if tick not in self._left:
+                return

@@ -1,0 +1,131 @@
+"""What FFmpeg says of a file: the stream that is read, its packets, its frames. Nothing here picks frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from varml.errors import VideoError
+from varml.video.gate import DEMUXERS
+from varml.video.reader import Frames, Times
+
+# Only whole files may be opened: no protocol that a container could name reaches the network or another file.
+_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(DEMUXERS)}
+
+Ticks = npt.NDArray[np.int64]  # presentation times in units of the stream's time base
+
+
+@contextmanager
+def open_stream(path: Path) -> Iterator[tuple[Any, Any]]:
+    """Open ``path`` and give its container and its default video stream, which decodes with one thread.
+
+    Raises VideoError where there is none, or where FFmpeg fails on the way.
+    """
+    try:
+        # "file:" keeps a name that begins like a protocol or an option from being taken for one.
+        with av.open(f"file:{path}", options=_OPTIONS, metadata_errors="ignore") as container:
+            stream = _video_stream(container)
+            stream.thread_type = "NONE"  # one thread: a damaged file gives the same frames each time
+            yield container, stream
+    except av.error.FFmpegError as error:
+        raise VideoError(f"cannot be decoded: {error.strerror or error}") from error
+
+
+def _video_stream(container: Any) -> Any:
+    if not container.streams.video:
+        raise VideoError("has no video stream")
+    stream = container.streams.best("video") or container.streams.video[0]
+    if stream.disposition & av.stream.Disposition.attached_pic:
+        raise VideoError("has no video stream, only a cover picture")
+    return stream
+
+
+def decode(path: Path) -> Iterator[Any]:
+    """Yield each frame of the default video stream (``av.VideoFrame``) in order of presentation."""
+    with open_stream(path) as (container, stream):
+        yield from decode_stream(container, stream, lambda packet: None)
+
+
+def decode_stream(container: Any, stream: Any, on_failure: Callable[[Any], None]) -> Iterator[Any]:
+    """Yield each frame of ``stream``; a packet that cannot be decoded is handed to ``on_failure`` and left out."""
+    for packet in container.demux(stream):
+        try:
+            frames = packet.decode()
+        except av.error.InvalidDataError:
+            on_failure(packet)
+        else:
+            yield from frames
+
+
+def upright_rgb(frame: Any) -> Frames:
+    """Return one frame as (H, W, 3) uint8 RGB, turned as its container asks."""
+    image = frame.to_ndarray(format="rgb24")
+    # FFmpeg's display angle is counter-clockwise, and so are np.rot90's turns.
+    return np.ascontiguousarray(np.rot90(image, quarter_turns(frame)))
+
+
+def quarter_turns(frame: Any) -> int:
+    """Return by how many quarters, counter-clockwise, a frame is turned to stand upright."""
+    return round(frame.rotation / 90) % 4
+
+
+@dataclass(frozen=True)
+class PacketIndex:
+    """The packets that give a frame each, in the order of decoding: presentation times, and which are key frames.
+
+    ``pts`` is (T,) int64 ticks of ``tick_sec`` seconds, ``is_key`` is (T,) bool.
+    """
+
+    pts: Ticks
+    is_key: npt.NDArray[np.bool_]
+    tick_sec: float
+
+    @property
+    def shown(self) -> Ticks:
+        """Presentation times in order of presentation."""
+        return np.sort(self.pts)
+
+    @property
+    def has_leading_frames(self) -> bool:
+        """Whether a frame is shown before the key frame that precedes it in the file (an open GOP)."""
+        key_times = self.pts[self.is_key]
+        last_key = np.cumsum(self.is_key) - 1
+        behind = last_key >= 0
+        return bool((self.pts[behind] < key_times[last_key[behind]]).any())
+
+    def start_of(self, tick: int) -> int:
+        """Return the position of the packet from which decoding must begin to give the frame of ``tick``."""
+        keys = np.flatnonzero(self.is_key & (self.pts <= tick))
+        return int(keys[-1]) if len(keys) else 0
+
+
+def read_packets(path: Path) -> PacketIndex | None:
+    """Return the packets of the default video stream, or None where they do not tell each frame's own time."""
+    with open_stream(path) as (container, stream):
+        packets = [(p.pts, p.is_keyframe) for p in container.demux(stream) if p.size and not p.is_discard]
+        tick_sec = float(stream.time_base) if stream.time_base else 0.0
+    times = [pts for pts, _ in packets]
+    if not times or None in times or len(set(times)) < len(times) or not tick_sec:
+        return None
+    return PacketIndex(np.array(times, np.int64), np.array([key for _, key in packets], np.bool_), tick_sec)
+
+
+def seconds_from_first(ticks: Sequence[int | None], tick_sec: float, fps: float) -> Times:
+    """Return presentation times as ascending seconds from the first; frames without own times are spaced by ``fps``."""
+    known = [tick for tick in ticks if tick is not None]
+    if len(known) < len(ticks) or len(set(known)) < len(known) or not tick_sec:
+        return np.arange(len(ticks), dtype=np.float64) / fps
+    seconds = np.sort(np.asarray(known, dtype=np.float64)) * tick_sec
+    return seconds - seconds[0]
+
+
+def nominal_fps(stream: Any) -> float:
+    """Return the frame rate that the container states, or 25."""
+    return float(stream.average_rate or stream.guessed_rate or stream.base_rate or 25)
