@@ -47,6 +47,7 @@ class Probe(Section):
     memory_mb: int = Field(ge=512)
     max_frame_megapixels: float = Field(gt=0)
     max_video_gigapixels: float = Field(gt=0)
+    reader: Literal["pyav", "decord"] = Field(description="decord is taken where its frames are those of PyAV")
 
 
 class Ingest(Section):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 import av
 import numpy as np
 import numpy.typing as npt
+from av.video.reformatter import VideoReformatter
 
 from varml.errors import VideoError
 from varml.video.gate import DEMUXERS
@@ -28,12 +29,18 @@ def open_stream(path: Path) -> Iterator[tuple[Any, Any]]:
 
     Raises VideoError where there is none, or where FFmpeg fails on the way.
     """
+    # "file:" keeps a name that begins like a protocol or an option from being taken for one.
+    with ffmpeg_errors(), av.open(f"file:{path}", options=_OPTIONS, metadata_errors="ignore") as container:
+        stream = _video_stream(container)
+        stream.thread_type = "NONE"  # one thread: a damaged file gives the same frames each time
+        yield container, stream
+
+
+@contextmanager
+def ffmpeg_errors() -> Iterator[None]:
+    """Turn what FFmpeg raises into VideoError."""
     try:
-        # "file:" keeps a name that begins like a protocol or an option from being taken for one.
-        with av.open(f"file:{path}", options=_OPTIONS, metadata_errors="ignore") as container:
-            stream = _video_stream(container)
-            stream.thread_type = "NONE"  # one thread: a damaged file gives the same frames each time
-            yield container, stream
+        yield
     except av.error.FFmpegError as error:
         raise VideoError(f"cannot be decoded: {error.strerror or error}") from error
 
@@ -64,11 +71,17 @@ def decode_stream(container: Any, stream: Any, on_failure: Callable[[Any], None]
             yield from frames
 
 
-def upright_rgb(frame: Any) -> Frames:
-    """Return one frame as (H, W, 3) uint8 RGB, turned as its container asks."""
-    image = frame.to_ndarray(format="rgb24")
-    # FFmpeg's display angle is counter-clockwise, and so are np.rot90's turns.
-    return np.ascontiguousarray(np.rot90(image, quarter_turns(frame)))
+class UprightRgb:
+    """Turns frames of one video into RGB arrays; to set the conversion up takes longer than to convert a frame."""
+
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()
+
+    def __call__(self, frame: Any) -> Frames:
+        """Return one frame as (H, W, 3) uint8 RGB, turned as its container asks."""
+        image = self._reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
+        # FFmpeg's display angle is counter-clockwise, and so are np.rot90's turns.
+        return np.ascontiguousarray(np.rot90(image, quarter_turns(frame)))
 
 
 def quarter_turns(frame: Any) -> int:
@@ -106,15 +119,19 @@ class PacketIndex:
         return int(keys[-1]) if len(keys) else 0
 
 
-def read_packets(path: Path) -> PacketIndex | None:
-    """Return the packets of the default video stream, or None where they do not tell each frame's own time."""
-    with open_stream(path) as (container, stream):
-        packets = [(p.pts, p.is_keyframe) for p in container.demux(stream) if p.size and not p.is_discard]
-        tick_sec = float(stream.time_base) if stream.time_base else 0.0
-    times = [pts for pts, _ in packets]
-    if not times or None in times or len(set(times)) < len(times) or not tick_sec:
+def index_of(packets: Iterable[Any], stream: Any) -> PacketIndex | None:
+    """Return the index of a stream's packets, or None where they do not tell each frame's own time."""
+    given = [(packet.pts, packet.is_keyframe) for packet in packets if gives_frame(packet)]
+    times = [pts for pts, _ in given]
+    if not times or None in times or len(set(times)) < len(times) or not stream.time_base:
         return None
-    return PacketIndex(np.array(times, np.int64), np.array([key for _, key in packets], np.bool_), tick_sec)
+    is_key = np.array([key for _, key in given], np.bool_)
+    return PacketIndex(np.array(times, np.int64), is_key, float(stream.time_base))
+
+
+def gives_frame(packet: Any) -> bool:
+    """Whether a packet holds a frame that is shown; the last packet of a stream is empty."""
+    return bool(packet.size) and not packet.is_discard
 
 
 def seconds_from_first(ticks: Sequence[int | None], tick_sec: float, fps: float) -> Times:

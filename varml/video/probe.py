@@ -10,7 +10,7 @@ import numpy as np
 from varml.config.params import Probe
 from varml.errors import VideoError
 from varml.video.clip import Clip
-from varml.video.container import PacketIndex, read_packets
+from varml.video.container import PacketIndex, index_of, open_stream
 from varml.video.gate import check_is_video_file
 from varml.video.reader import Frames, Source, open_video
 from varml.video.survey import Survey, survey_video
@@ -60,10 +60,11 @@ def probe_video(path: Path, limits: Probe) -> VideoInfo:
     Raises VideoError with the reason where it cannot be read. Call it in a process that may be killed.
     """
     check_is_video_file(path)
-    index = read_packets(path)
+    with open_stream(path) as (container, stream):
+        index = index_of(container.demux(stream), stream)
     spots = [] if index is None else choose_spots(index)
     survey = survey_video(path, limits, spots, lambda frame, time_sec: None)
-    reader, indexed = _choose_reader(path, survey, index)
+    reader, indexed = _choose_reader(path, survey, index, limits.reader)
     fps, duration_sec = _timing(survey.timestamps_sec)
     return VideoInfo(
         survey.num_frames,
@@ -90,14 +91,15 @@ def choose_spots(index: PacketIndex) -> list[int]:
     return sorted(int(spot) for spot in spots if 0 <= spot <= last)
 
 
-def _choose_reader(path: Path, survey: Survey, index: PacketIndex | None) -> tuple[str, bool]:
+def _choose_reader(path: Path, survey: Survey, index: PacketIndex | None, preferred: str) -> tuple[str, bool]:
     if index is None or survey.damaged or index.shown.tolist() != survey.ticks:
         return "pyav", False
-    source = Source(path, "decord", survey.num_frames, indexed=True)
+    source = Source(path, "pyav", survey.num_frames, indexed=True)
     # decord is silently wrong where frames are shown before the key frame that they follow.
-    if not index.has_leading_frames and _agrees(source, survey.spots, MAX_MEAN_DIFFERENCE):
-        return "decord", True
-    return "pyav", _agrees(replace(source, reader="pyav"), survey.spots, 0.0)
+    if preferred == "decord" and not index.has_leading_frames:
+        if _agrees(replace(source, reader="decord"), survey.spots, MAX_MEAN_DIFFERENCE):
+            return "decord", True
+    return "pyav", _agrees(source, survey.spots, 0.0)
 
 
 def _agrees(source: Source, spots: dict[int, Frames], tolerance: float) -> bool:

@@ -10,12 +10,12 @@ from typing import Any
 from varml.config.params import Probe
 from varml.errors import VideoError
 from varml.video.container import (
+    UprightRgb,
     decode_stream,
     nominal_fps,
     open_stream,
     quarter_turns,
     seconds_from_first,
-    upright_rgb,
 )
 from varml.video.reader import Frames, Times
 
@@ -43,6 +43,7 @@ class Survey:
     rotation_deg: int = 0
     # The upright frame in square pixels, (width, height).
     size: tuple[int, int] = (0, 0)
+    upright_rgb: UprightRgb = field(default_factory=UprightRgb)
     spots: dict[int, Frames] = field(default_factory=dict)
 
     @property
@@ -98,7 +99,7 @@ def _header(container: Any, stream: Any) -> Survey:
 
 def _note(survey: Survey, frame: Any, spots: Collection[int]) -> None:
     if survey.num_frames in spots:
-        survey.spots[survey.num_frames] = upright_rgb(frame)
+        survey.spots[survey.num_frames] = survey.upright_rgb(frame)
     survey.ticks.append(frame.pts)
     survey.damaged |= bool(frame.is_corrupt)
     survey.rotation_deg = quarter_turns(frame) * 90

@@ -9,7 +9,7 @@ import numpy as np
 
 from varml.errors import VideoError, first_line
 from varml.video.reader import Frames, Source, readers
-from varml.video.readers.pyav import frame_times, packet_index
+from varml.video.readers.pyav import PyavReader
 
 decord.logging.set_level(decord.logging.FATAL)
 
@@ -25,7 +25,7 @@ class DecordReader:
             raise VideoError(f"decord cannot open it: {first_line(error)}") from error
         if len(self._reader) != source.num_frames:
             raise VideoError(f"decord counts {len(self._reader)} frames where {source.num_frames} decode")
-        self.timestamps_sec = frame_times(source, packet_index(source))
+        self.timestamps_sec = PyavReader(source).timestamps_sec
 
     def read(self, indices: Sequence[int]) -> Frames:
         """Return the frames at ``indices`` (see :class:`varml.video.reader.VideoReader`)."""

@@ -7,7 +7,7 @@ kept: groups of pictures in which nothing is wanted, and frames that no other fr
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -15,119 +15,129 @@ import numpy as np
 from varml.errors import VideoError
 from varml.video.container import (
     PacketIndex,
-    decode,
+    UprightRgb,
     decode_stream,
+    ffmpeg_errors,
+    gives_frame,
+    index_of,
     nominal_fps,
     open_stream,
-    read_packets,
     seconds_from_first,
-    upright_rgb,
 )
 from varml.video.reader import Frames, Source, Times, readers
 
 # Decoders in which FFmpeg's NONREF leaves out frames that truly nothing refers to. HEVC's sub-layers may refer
 # to what it calls non-reference.
 _SKIPS_SAFELY = ("h264", "mpeg4", "mpeg1video", "mpeg2video")
+# Up to so many bytes of packets, or of decoded frames, are kept between finding out the times and reading.
+KEPT_BYTES = 64 << 20
 
 
 @readers.register("pyav")
 class PyavReader:
-    """Decodes from the nearest key frame where the video is indexed, else from the first frame on."""
+    """Reads by the packets' index where the video has one, else decodes in order from the first frame on."""
 
     def __init__(self, source: Source) -> None:
-        self._path = source.path
-        self._index = packet_index(source)
-        self.timestamps_sec = frame_times(source, self._index)
+        indexed = _Indexed(source) if source.indexed else None
+        # A file that was changed since it was probed is read in order, which then says what is wrong.
+        usable = indexed is not None and indexed.index is not None and len(indexed.index.pts) == source.num_frames
+        self._way = indexed if indexed is not None and usable else _InOrder(source)
+        self.timestamps_sec = self._way.timestamps_sec
 
     def read(self, indices: Sequence[int]) -> Frames:
         """Return the frames at ``indices`` (see :class:`varml.video.reader.VideoReader`)."""
-        wanted = sorted(set(indices))
-        found = self._read_all(wanted) if self._index is None else self._read_indexed(self._index, wanted)
-        missing = [index for index in wanted if index not in found]
+        upright_rgb = UprightRgb()
+        with ffmpeg_errors():
+            found = {place: upright_rgb(frame) for place, frame in self._way.frames(set(indices))}
+        missing = sorted(set(indices) - set(found))
         if missing:
             raise VideoError(f"frame {missing[0]} cannot be decoded")
         return np.stack([found[index] for index in indices])
 
-    def _read_all(self, wanted: list[int]) -> dict[int, Frames]:
-        found: dict[int, Frames] = {}
-        for index, frame in enumerate(decode(self._path)):
-            if index in wanted:
-                found[index] = upright_rgb(frame)
-            if len(found) == len(wanted):
-                break
-        return found
 
-    def _read_indexed(self, index: PacketIndex, wanted: list[int]) -> dict[int, Frames]:
-        shown = index.shown
-        places = {int(shown[place]): place for place in wanted if place < len(shown)}
-        with open_stream(self._path) as (container, stream):
-            try:
-                frames = _WantedFrames(container, stream, index, places)
-                return {places[frame.pts]: upright_rgb(frame) for frame in frames}
-            except _LostError:
-                return self._read_all(wanted)
+class _InOrder:
+    """All frames are decoded for their times; those of a small video are kept for reading."""
 
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._kept: list[Any] | None = []
+        ticks, size = [], 0
+        with open_stream(source.path) as (container, stream):
+            for frame in decode_stream(container, stream, lambda _: None):
+                ticks.append(frame.pts)
+                size += sum(plane.buffer_size for plane in frame.planes)
+                if self._kept is not None:
+                    self._kept.append(frame)
+                if size > KEPT_BYTES:
+                    self._kept = None
+            self.timestamps_sec = seconds_from_first(ticks, float(stream.time_base or 0), nominal_fps(stream))
 
-def packet_index(source: Source) -> PacketIndex | None:
-    """Return the packets of an indexed video; None where frames must be decoded for their times."""
-    index = read_packets(source.path) if source.indexed else None
-    # A file that was changed since it was probed is read the slow way, which then says what is wrong.
-    return index if index is not None and len(index.pts) == source.num_frames else None
-
-
-def frame_times(source: Source, index: PacketIndex | None) -> Times:
-    """Return the presentation times of all frames in seconds from the first; see :func:`packet_index`."""
-    if index is not None:
-        return seconds_from_first(index.pts.tolist(), index.tick_sec, 0.0)
-    with open_stream(source.path) as (container, stream):
-        ticks = [frame.pts for frame in decode_stream(container, stream, lambda _: None)]
-        return seconds_from_first(ticks, float(stream.time_base or 0), nominal_fps(stream))
-
-
-class _LostError(Exception):
-    """The container did not seek to where its packets say that the key frame is."""
-
-
-class _WantedFrames:
-    """Iterates over the frames shown at the ``wanted`` ticks, each once, decoding as little as it can."""
-
-    def __init__(self, container: Any, stream: Any, index: PacketIndex, wanted: Iterable[int]) -> None:
-        self._container, self._stream, self._index = container, stream, index
-        self._left = set(wanted)
-        self._places = {int(tick): place for place, tick in enumerate(index.pts)}
-        # What else is decoded does not matter, so a frame is skipped unless it is wanted by anyone.
-        self._wanted = frozenset(self._left)
-        self._skip = "NONREF" if stream.codec_context.name in _SKIPS_SAFELY else "DEFAULT"
-        self._packets = container.demux(stream)
-        self._place = 0  # of the next packet, in the order of decoding
-
-    def __iter__(self) -> Iterator[Any]:
-        while self._left:
-            tick = min(self._left)
-            self._go_to(self._index.start_of(tick))
-            yield from self._decode_until(tick)
-            if tick in self._left:
-                return  # the file ended before it
-
-    def _go_to(self, place: int) -> None:
-        if place <= self._place:
-            return
-        self._container.seek(int(self._index.pts[place]), stream=self._stream, backward=True)
-        packets = self._container.demux(self._stream)
-        first = next(packets)
-        landed = self._places.get(first.pts)
-        # An earlier key frame is as right; a later one, or none, is not.
-        if landed is None or landed > place or not first.is_keyframe:
-            raise _LostError
-        self._packets, self._place = chain([first], packets), landed
-
-    def _decode_until(self, tick: int) -> Iterator[Any]:
-        for packet in self._packets:
-            self._place += bool(packet.size)
-            self._stream.codec_context.skip_frame = "DEFAULT" if packet.pts in self._wanted else self._skip
-            for frame in packet.decode():
-                if frame.pts in self._left:
-                    self._left.remove(frame.pts)
-                    yield frame
-            if tick not in self._left:
+    def frames(self, wanted: set[int]) -> Iterator[tuple[int, Any]]:
+        """Yield the wanted frames with their places."""
+        for place, frame in enumerate(self._decoded()):
+            if place in wanted:
+                yield place, frame
+            if place == max(wanted):
                 return
+
+    def _decoded(self) -> Iterator[Any]:
+        if self._kept is not None:
+            yield from self._kept
+            return
+        with open_stream(self._source.path) as (container, stream):
+            yield from decode_stream(container, stream, lambda _: None)
+
+
+class _Indexed:
+    """The packets are read for their times; those of a small file are kept, which stays open as long as this lives."""
+
+    def __init__(self, source: Source) -> None:
+        self._source, self._file = source, ExitStack()
+        container, stream = self._file.enter_context(open_stream(source.path))
+        with ffmpeg_errors():
+            small = source.path.stat().st_size <= KEPT_BYTES
+            packets = list(container.demux(stream)) if small else container.demux(stream)
+            self.index = index_of(packets, stream)
+        self._stream, self._kept = stream, packets if small else None
+
+    @property
+    def timestamps_sec(self) -> Times:
+        """Presentation times of all frames in seconds from the first."""
+        assert self.index is not None
+        return seconds_from_first(self.index.pts.tolist(), self.index.tick_sec, 0.0)
+
+    def frames(self, wanted: set[int]) -> Iterator[tuple[int, Any]]:
+        """Yield the wanted frames with their places."""
+        assert self.index is not None
+        shown = self.index.shown
+        places = {int(shown[place]): place for place in wanted if place < len(shown)}
+        if self._kept is not None:
+            self._stream.codec_context.flush_buffers()
+            found = _wanted_frames(self._kept, self._stream.codec_context, self.index, places)
+            yield from ((places[frame.pts], frame) for frame in found)
+            return
+        with open_stream(self._source.path) as (container, stream):
+            found = _wanted_frames(container.demux(stream), stream.codec_context, self.index, places)
+            yield from ((places[frame.pts], frame) for frame in found)
+
+
+def _wanted_frames(packets: Iterable[Any], context: Any, index: PacketIndex, ticks: Iterable[int]) -> Iterator[Any]:
+    """Yield the frames shown at ``ticks``, each once, decoding as few packets as they need."""
+    wanted = frozenset(ticks)
+    left, place, decoding = set(wanted), 0, True
+    skip = "NONREF" if context.name in _SKIPS_SAFELY else "DEFAULT"
+    for packet in packets:
+        if not left:
+            return
+        needed = index.start_of(min(left)) <= place
+        if needed and not decoding:
+            context.flush_buffers()  # what came before the gap must not be referred to
+        decoding = needed
+        place += gives_frame(packet)
+        if not decoding:
+            continue
+        context.skip_frame = "DEFAULT" if packet.pts in wanted else skip
+        for frame in packet.decode():
+            if frame.pts in left:
+                left.remove(frame.pts)
+                yield frame
