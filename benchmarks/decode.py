@@ -79,8 +79,8 @@ def measure_workers(videos: list[Path], repeats: int = 8) -> list[Figure]:
     """Return how much two workers do in the time of one, on the 1080p videos."""
 
     def run(num_workers: int) -> None:
-        limits = {"timeout_sec": 300.0, "memory_mb": 4096}
-        outcomes = list(map_isolated(_plain, videos * repeats, num_workers=num_workers, **limits))
+        work = map_isolated(_plain, videos * repeats, num_workers=num_workers, timeout_sec=300, memory_mb=4096)
+        outcomes = list(work)
         assert all(outcome.reason is None for outcome in outcomes)
 
     seconds = interleaved({"one": lambda: run(1), "two": lambda: run(2)}, 3)

@@ -20,7 +20,14 @@ BARCODE_PX = 8
 WIDTH = NUM_BITS * BLOCK_PX
 HEIGHT = 64
 WHITE, BLACK = 235, 20
-LIMITS = Probe(timeout_sec=10, timeout_sec_per_mb=1, memory_mb=4096, max_frame_megapixels=40, max_video_gigapixels=1000)
+LIMITS = Probe(
+    timeout_sec=10,
+    timeout_sec_per_mb=1,
+    memory_mb=4096,
+    max_frame_megapixels=40,
+    max_video_gigapixels=1000,
+    reader="decord",
+)
 
 Image = npt.NDArray[np.uint8]
 

@@ -28,7 +28,14 @@ PACKAGES = (
 )
 
 # For the doctor's own video, where there may be no params.yaml.
-LIMITS = Probe(timeout_sec=10, timeout_sec_per_mb=1, memory_mb=4096, max_frame_megapixels=1, max_video_gigapixels=1)
+LIMITS = Probe(
+    timeout_sec=10,
+    timeout_sec_per_mb=1,
+    memory_mb=4096,
+    max_frame_megapixels=1,
+    max_video_gigapixels=1,
+    reader="decord",
+)
 
 
 def run_checks() -> bool:

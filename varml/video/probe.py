@@ -96,9 +96,10 @@ def _choose_reader(path: Path, survey: Survey, index: PacketIndex | None, prefer
         return "pyav", False
     source = Source(path, "pyav", survey.num_frames, indexed=True)
     # decord is silently wrong where frames are shown before the key frame that they follow.
-    if preferred == "decord" and not index.has_leading_frames:
-        if _agrees(replace(source, reader="decord"), survey.spots, MAX_MEAN_DIFFERENCE):
-            return "decord", True
+    by_decord = replace(source, reader="decord")
+    tried = preferred == "decord" and not index.has_leading_frames
+    if tried and _agrees(by_decord, survey.spots, MAX_MEAN_DIFFERENCE):
+        return "decord", True
     return "pyav", _agrees(source, survey.spots, 0.0)
 
 
