@@ -83,7 +83,7 @@ def test_the_manifest_describes_each_readable_video(done: Ingested, files: list[
 
 def test_the_broken_file_is_quarantined_with_its_reason(done: Ingested):
     assert done.quarantine.to_dict("records") == [
-        {"path": BROKEN, "reason": "is no video: its first bytes are those of no known container"}
+        {"path": BROKEN, "reason": "is no video container: its first bytes are of no kind that is read; encode it again as mp4"}
     ]
 
 

@@ -16,7 +16,9 @@ from varml.video.reader import Source
 
 COLUMNS = [
     "video_id", "path", "label", "group", "split", "num_frames", "fps", "duration_sec", "width", "height",
-    "rotation_deg", "codec", "pixel_format", "num_video_streams", "num_audio_streams", "reader", "indexed", "digest",
+
+    "rotation_deg", "flipped", "sample_aspect_ratio", "codec", "pixel_format", "num_video_streams", "num_audio_streams",
+    "reader", "indexed", "digest",
 ]  # fmt: skip
 _TEXT = ["video_id", "path", "label", "group", "split", "codec", "pixel_format", "reader", "digest"]
 _ID_LENGTH = 16

@@ -15,10 +15,13 @@ from av.video.reformatter import VideoReformatter
 
 from varml.errors import VideoError
 from varml.video.gate import DEMUXERS
+from varml.video.orientation import orientation_of
 from varml.video.reader import Frames, Times
 
 # Only whole files may be opened: no protocol that a container could name reaches the network or another file.
 _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(DEMUXERS)}
+
+MAX_RETRIES = 1000
 
 Ticks = npt.NDArray[np.int64]  # presentation times in units of the stream's time base
 
@@ -60,9 +63,22 @@ def decode(path: Path) -> Iterator[Any]:
         yield from decode_stream(container, stream, lambda packet: None)
 
 
+def demux(container: Any, stream: Any) -> Iterator[Any]:
+    """Yield the packets of ``stream``, the last one empty; raises VideoError where the container is too damaged."""
+    for _ in range(MAX_RETRIES):
+        try:
+            yield from container.demux(stream)
+        except av.error.BlockingIOError:
+            continue  # the demuxer has met damage and asks to be called again
+        except IndexError as error:
+            raise VideoError("is damaged: a stream appears in it that its header does not name") from error
+        return
+    raise VideoError("is damaged: its packets cannot be told apart")
+
+
 def decode_stream(container: Any, stream: Any, on_failure: Callable[[Any], None]) -> Iterator[Any]:
     """Yield each frame of ``stream``; a packet that cannot be decoded is handed to ``on_failure`` and left out."""
-    for packet in container.demux(stream):
+    for packet in demux(container, stream):
         try:
             frames = packet.decode()
         except av.error.InvalidDataError:
@@ -79,14 +95,8 @@ class UprightRgb:
 
     def __call__(self, frame: Any) -> Frames:
         """Return one frame as (H, W, 3) uint8 RGB, turned as its container asks."""
-        image = self._reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
-        # FFmpeg's display angle is counter-clockwise, and so are np.rot90's turns.
-        return np.ascontiguousarray(np.rot90(image, quarter_turns(frame)))
-
-
-def quarter_turns(frame: Any) -> int:
-    """Return by how many quarters, counter-clockwise, a frame is turned to stand upright."""
-    return round(frame.rotation / 90) % 4
+        image: Frames = np.asarray(self._reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray(), np.uint8)
+        return np.ascontiguousarray(orientation_of(frame).apply(image))
 
 
 @dataclass(frozen=True)
@@ -137,7 +147,8 @@ def gives_frame(packet: Any) -> bool:
 def seconds_from_first(ticks: Sequence[int | None], tick_sec: float, fps: float) -> Times:
     """Return presentation times as ascending seconds from the first; frames without own times are spaced by ``fps``."""
     known = [tick for tick in ticks if tick is not None]
-    if len(known) < len(ticks) or len(set(known)) < len(known) or not tick_sec:
+    # Two frames may share a time; where most do, the times are made up.
+    if len(known) < len(ticks) or len(set(known)) < len(known) / 2 or not tick_sec:
         return np.arange(len(ticks), dtype=np.float64) / fps
     seconds = np.sort(np.asarray(known, dtype=np.float64)) * tick_sec
     return seconds - seconds[0]

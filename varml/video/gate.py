@@ -11,11 +11,12 @@ from varml.errors import VideoError
 # them: they name other files, which a decoder would open.
 DEMUXERS = (
     "mov", "mp4", "m4a", "3gp", "3g2", "mj2", "matroska", "webm", "avi", "mpegts", "mpeg", "mpegvideo",
-    "ogg", "flv", "asf", "gif", "h264", "hevc", "ivf", "mxf", "nut", "rm", "wtv", "dv", "swf", "y4m",
+    "ogg", "flv", "asf", "gif", "ivf", "mxf", "nut", "rm", "yuv4mpegpipe",
 )  # fmt: skip
 
 _HEAD_BYTES = 4096
-_TS_PACKET_BYTES = 188
+# A transport stream has a sync byte at this place of each packet of that size; discs and cameras put a time before.
+_TS_LAYOUTS = ((0, 188), (4, 192))
 _PREFIXES = {
     b"\x1a\x45\xdf\xa3": "matroska",
     b"OggS": "ogg",
@@ -28,8 +29,11 @@ _PREFIXES = {
     b"YUV4MPEG2": "y4m",
     b"\x06\x0e\x2b\x34": "mxf",
     b".RMF": "rm",
+    b"nut/multimedia container": "nut",
 }
-_ISO_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot")
+_ISO_BOXES = (
+    b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"pnot", b"uuid", b"sidx", b"emsg", b"pict",
+)  # fmt: skip
 
 
 def check_is_video_file(path: Path) -> str:
@@ -48,7 +52,7 @@ def check_is_video_file(path: Path) -> str:
     with path.open("rb") as file:
         container = container_of(file.read(_HEAD_BYTES))
     if container is None:
-        raise VideoError("is no video: its first bytes are those of no known container")
+        raise VideoError("is no video container: its first bytes are of no kind that is read; encode it again as mp4")
     return container
 
 
@@ -58,6 +62,6 @@ def container_of(head: bytes) -> str | None:
         return "avi"
     if head[4:8] in _ISO_BOXES:
         return "mov"
-    if head[:1] == b"\x47" and head[_TS_PACKET_BYTES : _TS_PACKET_BYTES + 1] == b"\x47":
+    if any(head[first : first + 2 * size : size] == b"\x47\x47" for first, size in _TS_LAYOUTS):
         return "mpegts"
     return next((name for prefix, name in _PREFIXES.items() if head.startswith(prefix)), None)

@@ -10,7 +10,7 @@ import numpy as np
 from varml.config.params import Probe
 from varml.errors import VideoError
 from varml.video.clip import Clip
-from varml.video.container import PacketIndex, index_of, open_stream
+from varml.video.container import PacketIndex, demux, index_of, open_stream
 from varml.video.gate import check_is_video_file
 from varml.video.reader import Frames, Source, open_video
 from varml.video.survey import Survey, survey_video
@@ -26,7 +26,8 @@ class VideoInfo:
     """What the manifest says of one readable video.
 
     ``num_frames`` decode; ``width`` and ``height`` are those of the upright frame in square pixels; ``indexed`` is
-    explained at :class:`varml.video.reader.Source`; ``rotation_deg`` is counter-clockwise.
+    explained at :class:`varml.video.reader.Source`; ``rotation_deg`` is
+    counter-clockwise; ``sample_aspect_ratio`` is the width of a stored pixel over its height.
     """
 
     num_frames: int
@@ -39,6 +40,8 @@ class VideoInfo:
     codec: str
     pixel_format: str
     rotation_deg: int
+    flipped: bool
+    sample_aspect_ratio: float
     num_video_streams: int
     num_audio_streams: int
 
@@ -59,12 +62,14 @@ def probe_video(path: Path, limits: Probe) -> VideoInfo:
 
     Raises VideoError with the reason where it cannot be read. Call it in a process that may be killed.
     """
-    check_is_video_file(path)
+    container_name = check_is_video_file(path)
     with open_stream(path) as (container, stream):
-        index = index_of(container.demux(stream), stream)
+        index = index_of(demux(container, stream), stream)
     spots = [] if index is None else choose_spots(index)
     survey = survey_video(path, limits, spots, lambda frame, time_sec: None)
-    reader, indexed = _choose_reader(path, survey, index, limits.reader)
+    # decord seeks wrong in AVI with B-frames, at places that a few spots miss.
+    preferred = "pyav" if container_name == "avi" else limits.reader
+    reader, indexed = _choose_reader(path, survey, index, preferred)
     fps, duration_sec = _timing(survey.timestamps_sec)
     return VideoInfo(
         survey.num_frames,
@@ -75,7 +80,9 @@ def probe_video(path: Path, limits: Probe) -> VideoInfo:
         indexed,
         survey.codec,
         survey.pixel_format,
-        survey.rotation_deg,
+        survey.orientation.rotation_deg,
+        survey.orientation.is_flip,
+        survey.sample_aspect_ratio,
         survey.num_video_streams,
         survey.num_audio_streams,
     )

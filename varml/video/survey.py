@@ -14,9 +14,9 @@ from varml.video.container import (
     decode_stream,
     nominal_fps,
     open_stream,
-    quarter_turns,
     seconds_from_first,
 )
+from varml.video.orientation import Orientation, orientation_of
 from varml.video.reader import Frames, Times
 
 # A few lost frames leave an action recognisable; more may leave nothing of it.
@@ -37,10 +37,12 @@ class Survey:
     num_audio_streams: int
     tick_sec: float
     fps: float
+    # The width of a pixel over its height, as stored.
+    sample_aspect_ratio: float
     ticks: list[int | None] = field(default_factory=list)
     damaged: bool = False
     failed: list[Any] = field(default_factory=list)
-    rotation_deg: int = 0
+    orientation: Orientation = field(default_factory=Orientation)
     # The upright frame in square pixels, (width, height).
     size: tuple[int, int] = (0, 0)
     upright_rgb: UprightRgb = field(default_factory=UprightRgb)
@@ -69,14 +71,14 @@ def survey_video(path: Path, limits: Probe, spots: Collection[int], look: Callab
         raw_sizes = set()
         for frame in decode_stream(container, stream, survey.failed.append):
             pixels.check(frame.width, frame.height, survey.num_frames + 1)
-            raw_sizes.add((frame.width, frame.height, frame.rotation))
+            raw_sizes.add((frame.width, frame.height, orientation_of(frame)))
             _note(survey, frame, spots)
             look(frame, (frame.pts or 0) * survey.tick_sec)
     _check_damage(survey)
     if len(raw_sizes) > 1:
         raise VideoError(f"its frame size changes on the way ({len(raw_sizes)} sizes); encode it again with one size")
     ((width, height, _),) = raw_sizes
-    survey.size = _upright_size(width, height, stream, survey.rotation_deg)
+    survey.size = _upright_size(width, height, survey.sample_aspect_ratio, survey.orientation)
     return survey
 
 
@@ -93,7 +95,13 @@ def _header(container: Any, stream: Any) -> Survey:
     context, streams = stream.codec_context, container.streams
     tick_sec = float(stream.time_base) if stream.time_base else 0.0
     return Survey(
-        context.name, str(context.pix_fmt), len(streams.video), len(streams.audio), tick_sec, nominal_fps(stream)
+        context.name,
+        str(context.pix_fmt),
+        len(streams.video),
+        len(streams.audio),
+        tick_sec,
+        nominal_fps(stream),
+        float(stream.sample_aspect_ratio or 1),
     )
 
 
@@ -102,14 +110,12 @@ def _note(survey: Survey, frame: Any, spots: Collection[int]) -> None:
         survey.spots[survey.num_frames] = survey.upright_rgb(frame)
     survey.ticks.append(frame.pts)
     survey.damaged |= bool(frame.is_corrupt)
-    survey.rotation_deg = quarter_turns(frame) * 90
+    survey.orientation = orientation_of(frame)
 
 
-def _upright_size(width: int, height: int, stream: Any, rotation_deg: int) -> tuple[int, int]:
-    # The sample aspect ratio is the width of a pixel over its height, as stored.
-    ratio = float(stream.sample_aspect_ratio or 1)
+def _upright_size(width: int, height: int, ratio: float, orientation: Orientation) -> tuple[int, int]:
     width = max(round(width * ratio), 1)
-    return (height, width) if rotation_deg % 180 else (width, height)
+    return (height, width) if orientation.transposed else (width, height)
 
 
 @dataclass(frozen=True)

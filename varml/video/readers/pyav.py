@@ -17,6 +17,7 @@ from varml.video.container import (
     PacketIndex,
     UprightRgb,
     decode_stream,
+    demux,
     ffmpeg_errors,
     gives_frame,
     index_of,
@@ -96,7 +97,7 @@ class _Indexed:
         container, stream = self._file.enter_context(open_stream(source.path))
         with ffmpeg_errors():
             small = source.path.stat().st_size <= KEPT_BYTES
-            packets = list(container.demux(stream)) if small else container.demux(stream)
+            packets = list(demux(container, stream)) if small else demux(container, stream)
             self.index = index_of(packets, stream)
         self._stream, self._kept = stream, packets if small else None
 
@@ -117,7 +118,7 @@ class _Indexed:
             yield from ((places[frame.pts], frame) for frame in found)
             return
         with open_stream(self._source.path) as (container, stream):
-            found = _wanted_frames(container.demux(stream), stream.codec_context, self.index, places)
+            found = _wanted_frames(demux(container, stream), stream.codec_context, self.index, places)
             yield from ((places[frame.pts], frame) for frame in found)
 
 
