@@ -3,7 +3,7 @@
 from pipelines._stage import run_stage
 from varml.config.check import source_folder
 from varml.config.params import Params
-from varml.data.manifest import read_manifest
+from varml.data.manifest import read_manifest, video_path
 from varml.errors import VideoError
 from varml.ground.engine import map_isolated
 from varml.ground.paths import FRAMES, MANIFEST
@@ -18,7 +18,7 @@ def main(params: Params) -> None:
     manifest = read_manifest(MANIFEST)
     source = source_folder(str(params.data.source))
     tasks = [
-        FrameTask(source / row.path, row.reader, row.num_frames, target, params.frames)
+        FrameTask(video_path(source, row.path), row.reader, row.num_frames, target, params.frames)
         for row, target in zip(manifest.itertuples(), frames_files(manifest, params.frames), strict=True)
         if not target.exists()
     ]

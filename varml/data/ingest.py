@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ from scipy.cluster.hierarchy import DisjointSet
 from varml.config.params import Params
 from varml.data.labels import check_class_sizes
 from varml.data.manifest import COLUMNS, video_id_of
+from varml.data.names import to_text
 from varml.data.scan import ScannedFile
 from varml.data.splits import make_splits
 from varml.errors import DataError
@@ -42,7 +42,7 @@ def ingest(files: list[ScannedFile], source: Path, params: Params, memory: Memor
     Raises DataError where too many files are unreadable, a class keeps too few videos, or no split is possible.
     """
     infos, reasons = _probe_all(files, source, params, memory)
-    left_out = sorted((printable_path(path), reason) for path, reason in reasons.items())
+    left_out = sorted((to_text(path), reason) for path, reason in reasons.items())
     quarantine = pd.DataFrame(left_out, columns=["path", "reason"])
     _check_bad_fraction(quarantine, len(files), params.data.max_bad_fraction)
     readable = [file for file in files if file.path in infos]
@@ -60,6 +60,7 @@ def ingest(files: list[ScannedFile], source: Path, params: Params, memory: Memor
         {
             **asdict(file),
             **asdict(infos[file.path]),
+            "path": to_text(file.path),
             "video_id": video_id_of(file.path),
             "group": group,
             "split": split,
@@ -75,7 +76,7 @@ def group_of(file: ScannedFile, pattern: str | None) -> str:
     if file.group:
         return file.group
     match = re.search(pattern, file.path) if pattern else None
-    return match.group(0) if match else file.path
+    return to_text(match.group(0) if match else file.path)
 
 
 def join_copies(files: list[ScannedFile], groups: list[str]) -> list[str]:
@@ -87,26 +88,24 @@ def join_copies(files: list[ScannedFile], groups: list[str]) -> list[str]:
     return [str(joined[group]) for group in groups]
 
 
-def printable_path(path: str) -> str:
-    """Return ``path`` with each byte that is not UTF-8 and each control character written as an escape."""
-    text = os.fsencode(path).decode("utf-8", errors="backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 def _reason_before_opening(file: ScannedFile) -> str | None:
-    if not file.digest:
-        return "does not exist"
-    # Tables and databases hold text; a name that is none, or that a CSV reader splits, would come back as another.
-    if "\r" in file.path or (not file.path.isascii() and printable_path(file.path) != file.path):
-        return "its name is not UTF-8 text in one line; rename it"
-    return None
+    return None if file.digest else "does not exist"
+
+
+def _probe_key(file: ScannedFile) -> str:
+    # decord opens no name that is not UTF-8, so what is found of a copy with another name does not hold for it.
+    return f"{PROBE_VERSION}|{file.digest}{'' if _is_utf8(file.path) else '|name'}"
+
+
+def _is_utf8(path: str) -> bool:
+    return not any("\udc80" <= character <= "\udcff" for character in path)
 
 
 def _probe_all(
     files: list[ScannedFile], source: Path, params: Params, memory: Memory
 ) -> tuple[dict[str, VideoInfo], dict[str, str]]:
     known = memory.get_all()
-    keys = {file.path: f"{PROBE_VERSION}|{file.digest}" for file in files}
+    keys = {file.path: _probe_key(file) for file in files}
     reasons = {file.path: reason for file in files if (reason := _reason_before_opening(file))}
     infos = {path: VideoInfo(**known[key]) for path, key in keys.items() if key in known and path not in reasons}
     by_path = {source / f.path: f for f in files if f.path not in infos and f.path not in reasons}
@@ -124,14 +123,14 @@ def _probe_all(
             reasons[file.path] = str(outcome.reason)
         else:
             infos[file.path] = outcome.result
-            memory.put({f"{PROBE_VERSION}|{file.digest}": asdict(outcome.result)})
+            memory.put({keys[file.path]: asdict(outcome.result)})
     return infos, reasons
 
 
 def _check_bad_fraction(quarantine: pd.DataFrame, total: int, limit: float) -> None:
     if len(quarantine) <= limit * total:
         return
-    listed = "\n".join(f"  {row.path!r} {row.reason}" for row in quarantine.head(10).itertuples())
+    listed = "\n".join(f"  '{row.path}' {row.reason}" for row in quarantine.head(10).itertuples())
     more = f"\n  and {len(quarantine) - 10} more" if len(quarantine) > 10 else ""
     raise DataError(
         f"{len(quarantine)} of {total} files cannot be read, more than data.max_bad_fraction = {limit:g} allows; "

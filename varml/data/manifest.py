@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from varml.data.names import from_text
 from varml.errors import DataError
 from varml.ground.atomic import write_text
 
@@ -33,13 +34,19 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 def read_manifest(path: Path, splits: Sequence[str] | None = None) -> pd.DataFrame:
     """Return the manifest's rows, of all videos or of those in ``splits``, in the order of the file.
 
+    Paths are text as :func:`varml.data.names.to_text` writes it; :func:`video_path` gives the file.
     Raises DataError where the file is missing.
     """
     if not path.is_file():
         raise DataError(f"{path} does not exist; run `dvc repro` first")
     types = dict.fromkeys(_TEXT, "str")
-    table = pd.read_csv(path, dtype=types, keep_default_na=False, encoding_errors="surrogateescape")
+    table = pd.read_csv(path, dtype=types, keep_default_na=False)
     return table if splits is None else table[table["split"].isin(splits)].reset_index(drop=True)
+
+
+def video_path(source: Path, text: str) -> Path:
+    """Return where the video lies that stands as ``text`` in the manifest's column path."""
+    return source / from_text(text)
 
 
 def class_names(manifest: pd.DataFrame) -> list[str]:

@@ -7,10 +7,11 @@ import io
 import os
 import stat
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from varml.data.labels import LabelledFile, check_class_sizes, read_labels
+from varml.data.names import from_text, to_text
 from varml.errors import DataError
 from varml.ground.atomic import write_text
 from varml.ground.content_key import file_digest
@@ -78,19 +79,21 @@ def _scanned(source: Path, row: LabelledFile, digests: _Digests) -> ScannedFile:
 
 
 def write_files(path: Path, rows: list[ScannedFile]) -> None:
-    """Write the scanned files as CSV."""
+    """Write the scanned files as CSV, their names as :func:`varml.data.names.to_text` gives them."""
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n", quoting=csv.QUOTE_ALL)
-    writer.writeheader()
-    writer.writerows(asdict(row) for row in rows)
+    writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    writer.writerow(COLUMNS)
+    writer.writerows([to_text(row.path), *(getattr(row, column) for column in COLUMNS[1:])] for row in rows)
     write_text(path, text.getvalue())
 
 
 def read_files(path: Path) -> list[ScannedFile]:
     """Return what :func:`write_files` wrote."""
-    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         return [
-            ScannedFile(row["path"], row["label"], row["group"], row["split"], int(row["size"]), row["digest"])
+            ScannedFile(
+                from_text(row["path"]), row["label"], row["group"], row["split"], int(row["size"]), row["digest"]
+            )
             for row in csv.DictReader(file)
         ]
 
