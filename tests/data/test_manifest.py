@@ -20,7 +20,8 @@ LABELS = ["1", "01", "1.0", "NA", "null", "nan", "None", "true", " wave "]
 def row(path: str, label: str, **values: Any) -> dict[str, Any]:
     return {
         "video_id": video_id_of(path), "path": path, "label": label, "group": label, "split": "train",
-        "num_frames": 40, "fps": 29.97, "duration_sec": 1.335, "width": 80, "height": 64, "reader": "pyav",
+        "start_sec": "", "end_sec": "", "num_frames": 40,
+        "fps": 29.97, "duration_sec": 1.335, "width": 80, "height": 64, "reader": "pyav",
         "digest": "0123", **values,
     }  # fmt: skip
 
@@ -29,6 +30,19 @@ def row(path: str, label: str, **values: Any) -> dict[str, Any]:
 def test_the_id_is_the_beginning_of_the_hash_of_the_bytes_of_the_path(path: str):
     assert video_id_of(path) == hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
     assert len(video_id_of(path)) == 16
+
+
+def test_the_id_of_a_clip_is_its_own():
+    clips = [("a", "", ""), ("a", "0.0", "1.0"), ("a", "0.0", "1.5"), ("a0.0", "0.0", "1.0"), ("a", "0.01", ".0")]
+    assert len({video_id_of(*clip) for clip in clips}) == len(clips)
+    assert video_id_of("a", "", "") == video_id_of("a")
+
+
+def test_times_come_back_as_they_were_written(tmp_path: Path):
+    rows = [row("a", "x", start_sec="0.1", end_sec="0.30000000000000004"), row("b", "y")]
+    write_table(tmp_path / "manifest.csv", pd.DataFrame(rows)[COLUMNS])
+    back = read_manifest(tmp_path / "manifest.csv")
+    assert back[["start_sec", "end_sec"]].to_numpy().tolist() == [["0.1", "0.30000000000000004"], ["", ""]]
 
 
 def test_odd_paths_and_labels_come_back(tmp_path: Path):

@@ -102,8 +102,25 @@ def test_annotations_that_name_a_folder(source: Path, memory: Memory, annotate: 
     with pytest.raises(DataError) as caught:
         scan(source, name, 1, memory)
     assert str(caught.value).splitlines()[1:] == [
-        "  '.' is a folder", "  'linked' is a folder", "  'run' is a folder",
-    ]  # fmt: skip
+        "  '.' (labels.csv, line 4) is a folder",
+        "  'linked' (labels.csv, line 3) is a folder",
+        "  'run' (labels.csv, line 2) is a folder",
+    ]
+
+
+def test_a_link_out_of_the_source_is_refused_with_its_line(
+    source: Path, memory: Memory, annotate: Annotate, tmp_path: Path
+):
+    (tmp_path / "outside.mp4").write_bytes(b"secret")
+    (source / "out.mp4").symlink_to(tmp_path / "outside.mp4")
+    (source / "behind").symlink_to(tmp_path)
+    lines = ["path,label", "run/0.mp4,run", "out.mp4,run", "wave/0.mp4,wave", "behind/outside.mp4,wave"]
+    with pytest.raises(DataError) as caught:
+        scan(source, annotate(lines), 1, memory)
+    assert str(caught.value).splitlines()[1:] == [
+        "  'behind/outside.mp4' (labels.csv, line 5) is a link, or lies behind one, that leads out of the data source",
+        "  'out.mp4' (labels.csv, line 3) is a link, or lies behind one, that leads out of the data source",
+    ]
 
 
 def test_many_are_counted(source: Path, memory: Memory):
@@ -139,7 +156,7 @@ def test_a_path_comes_back_from_the_file_as_it_was(tmp_path: Path, path: str):
     rows = [
         ScannedFile(path, "1", "", "train", 5, "ab"),
         ScannedFile("b.mp4", 'run, "fast"', "NA", "", 0, ""),
-        ScannedFile("c.mp4", "null", " é ", "", 1, "cd"),
+        ScannedFile("c.mp4", "null", " é ", "", 1, "cd", start_sec="0.1", end_sec="1e-07"),
     ]
     write_files(tmp_path / "files.csv", rows)
     assert read_files(tmp_path / "files.csv") == rows

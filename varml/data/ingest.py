@@ -12,6 +12,7 @@ import pandas as pd
 from scipy.cluster.hierarchy import DisjointSet
 
 from varml.config.params import Params
+from varml.data.clips import clip_fault, clip_lengths, end_within
 from varml.data.labels import check_class_sizes
 from varml.data.manifest import COLUMNS, video_id_of
 from varml.data.names import to_text
@@ -42,10 +43,8 @@ def ingest(files: list[ScannedFile], source: Path, params: Params, memory: Memor
     Raises DataError where too many files are unreadable, a class keeps too few videos, or no split is possible.
     """
     infos, reasons = _probe_all(files, source, params, memory)
-    left_out = sorted((to_text(path), reason) for path, reason in reasons.items())
-    quarantine = pd.DataFrame(left_out, columns=["path", "reason"])
+    readable, quarantine = _sort_out(files, infos, reasons)
     _check_bad_fraction(quarantine, len(files), params.data.max_bad_fraction)
-    readable = [file for file in files if file.path in infos]
     check_class_sizes([file.label for file in readable], params.data.min_videos_per_class, "readable videos")
     groups = join_copies(readable, [group_of(file, params.ingest.group_from) for file in readable])
     splits = make_splits(
@@ -61,7 +60,8 @@ def ingest(files: list[ScannedFile], source: Path, params: Params, memory: Memor
             **asdict(file),
             **asdict(infos[file.path]),
             "path": to_text(file.path),
-            "video_id": video_id_of(file.path),
+            "end_sec": end_within(file, infos[file.path].duration_sec),
+            "video_id": video_id_of(*file.clip),
             "group": group,
             "split": split,
         }
@@ -127,6 +127,19 @@ def _probe_all(
     return infos, reasons
 
 
+def _sort_out(
+    files: list[ScannedFile], infos: dict[str, VideoInfo], reasons: dict[str, str]
+) -> tuple[list[ScannedFile], pd.DataFrame]:
+    readable, left_out = [], []
+    for file in files:
+        reason = reasons.get(file.path) or clip_fault(file, infos[file.path].duration_sec)
+        if reason:
+            left_out.append([to_text(file.path), file.start_sec, file.end_sec, reason])
+        else:
+            readable.append(file)
+    return readable, pd.DataFrame(left_out, columns=["path", "start_sec", "end_sec", "reason"])
+
+
 def _check_bad_fraction(quarantine: pd.DataFrame, total: int, limit: float) -> None:
     if len(quarantine) <= limit * total:
         return
@@ -139,15 +152,14 @@ def _check_bad_fraction(quarantine: pd.DataFrame, total: int, limit: float) -> N
 
 
 def _data_card(manifest: pd.DataFrame, quarantine: pd.DataFrame, warnings: list[str]) -> dict[str, Any]:
+    lengths_sec = clip_lengths(manifest)
     counts = manifest.groupby(["label", "split"]).size().unstack(fill_value=0)
     return {
         "num_videos": len(manifest),
         "num_groups": int(manifest["group"].nunique()),
         "videos_by_class_and_split": {str(k): {str(s): int(n) for s, n in row.items()} for k, row in counts.iterrows()},
         "videos_by_reader": {str(k): int(n) for k, n in sorted(Counter(manifest["reader"]).items())},
-        "duration_sec": {
-            q: float(manifest["duration_sec"].quantile(p)) for q, p in (("min", 0), ("median", 0.5), ("max", 1))
-        },
+        "duration_sec": {q: float(lengths_sec.quantile(p)) for q, p in (("min", 0), ("median", 0.5), ("max", 1))},
         "num_quarantined": len(quarantine),
         "quarantined_by_reason": {str(k): int(n) for k, n in sorted(Counter(quarantine["reason"]).items())},
         "warnings": warnings,

@@ -14,16 +14,20 @@ from varml.errors import DataError
 from varml.ground.atomic import write_text
 
 COLUMNS = [
-    "video_id", "path", "label", "group", "split", "num_frames", "fps", "duration_sec", "width", "height",
-    "reader", "digest",
+    "video_id", "path", "label", "group", "split", "start_sec", "end_sec", "num_frames", "fps", "duration_sec", "width",
+    "height", "reader", "digest",
 ]  # fmt: skip
-_TEXT = ["video_id", "path", "label", "group", "split", "reader", "digest"]
+_TEXT = ["video_id", "path", "label", "group", "split", "start_sec", "end_sec", "reader", "digest"]
 _ID_LENGTH = 16
 
 
-def video_id_of(path: str) -> str:
-    """Return the first 16 hexadecimal digits of the sha256 of a path relative to the data source."""
-    return hashlib.sha256(os.fsencode(path)).hexdigest()[:_ID_LENGTH]
+def video_id_of(path: str, start_sec: str = "", end_sec: str = "") -> str:
+    """Return the first 16 hexadecimal digits of the sha256 of a path relative to the data source.
+
+    The times of a clip stand behind the path, and a NUL, which no path holds, between them.
+    """
+    times = f"\0{start_sec}\0{end_sec}" if start_sec else ""
+    return hashlib.sha256(os.fsencode(path) + times.encode()).hexdigest()[:_ID_LENGTH]
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:

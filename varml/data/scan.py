@@ -7,10 +7,11 @@ import io
 import os
 import stat
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from varml.data.labels import LabelledFile, check_class_sizes, read_labels
+from varml.data.labelled_file import LabelledFile
+from varml.data.labels import check_class_sizes, read_labels
 from varml.data.names import from_text, to_text
 from varml.errors import DataError
 from varml.ground.atomic import write_text
@@ -18,7 +19,7 @@ from varml.ground.content_key import file_digest
 from varml.ground.memory import Memory
 from varml.ground.progress import progress
 
-COLUMNS = ("path", "label", "group", "split", "size", "digest")
+COLUMNS = ("path", "label", "group", "split", "start_sec", "end_sec", "size", "digest")
 REMEMBERED_AT_ONCE = 1000
 
 
@@ -68,10 +69,10 @@ class _Digests:
 def _scanned(source: Path, row: LabelledFile, digests: _Digests) -> ScannedFile:
     path = source / row.path
     if not os.path.lexists(path):
-        return ScannedFile(row.path, row.label, row.group, row.split)
+        return ScannedFile(**asdict(row))
     try:
         state = path.stat()
-        return ScannedFile(row.path, row.label, row.group, row.split, state.st_size, digests.digest(path, state))
+        return ScannedFile(**asdict(row), size=state.st_size, digest=digests.digest(path, state))
     except OSError as error:
         raise DataError(
             f"{path} cannot be read ({error.strerror}); give this user the right to, or remove it"
@@ -92,14 +93,19 @@ def read_files(path: Path) -> list[ScannedFile]:
     with path.open(newline="", encoding="utf-8") as file:
         return [
             ScannedFile(
-                from_text(row["path"]), row["label"], row["group"], row["split"], int(row["size"]), row["digest"]
+                from_text(row["path"]), row["label"], row["group"], row["split"], int(row["size"]), row["digest"],
+                start_sec=row["start_sec"], end_sec=row["end_sec"],
             )
             for row in csv.DictReader(file)
-        ]
+        ]  # fmt: skip
 
 
 def _refuse_irregular(source: Path, rows: list[LabelledFile]) -> None:
-    faults = [f"  {row.path!r} {fault}" for row in rows if (fault := _irregularity(source, source / row.path))]
+    faults = [
+        f"  {row.path!r}{f' ({row.place})' if row.line else ''} {fault}"
+        for row in rows
+        if (fault := _irregularity(source, source / row.path))
+    ]
     if faults:
         listed = "\n".join(faults[:20]) + (f"\n  and {len(faults) - 20} more" if len(faults) > 20 else "")
         raise DataError(f"{source} holds names that are no regular files; remove them:\n{listed}")
