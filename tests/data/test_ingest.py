@@ -134,6 +134,15 @@ def test_a_row_without_a_file_is_quarantined(
     assert len(result.manifest) == 8
 
 
+def test_an_image_that_stands_alone_is_quarantined_without_a_look_inside(
+    done: Ingested, files: list[ScannedFile], make_params: Callable[..., Params], memory: Memory, tmp_path: Path
+):
+    (tmp_path / "one.JPG").write_bytes(b"an image")
+    rows = [*known(files), ScannedFile("one.JPG", "run", digest="its digest", size=8)]
+    (reason,) = ingest(rows, tmp_path, make_params(), memory).quarantine["reason"]
+    assert reason == "is an image; a folder of frames holds numbered images of one prefix and nothing else"
+
+
 def test_more_bad_files_than_allowed_end_the_run(
     done: Ingested, files: list[ScannedFile], tree: Path, make_params: Callable[..., Params], memory: Memory
 ):

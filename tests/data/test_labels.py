@@ -50,6 +50,30 @@ def test_names_that_are_not_utf_8_are_kept(source: Path):
     assert LabelledFile(f"run/{name}", "run") in read_labels(source, None)
 
 
+def make_images(folder: Path, *names: str) -> None:
+    folder.mkdir(parents=True)
+    for name in names:
+        (folder / name).write_bytes(name.encode())
+
+
+def test_a_folder_of_numbered_images_below_a_class_is_one_video(source: Path):
+    make_images(source / "wave" / "clip1", "img_1.jpg", "img_2.jpg")
+    make_images(source / "wave" / "deep" / "clip2", "7.PNG")
+    paths = [row.path for row in read_labels(source, None) if row.label == "wave"]
+    assert paths == ["wave/0.mp4", "wave/1.mp4", "wave/2.mp4", "wave/clip1", "wave/deep/clip2"]
+
+
+def test_images_of_a_class_folder_itself_or_beside_other_things_are_files(source: Path):
+    make_images(source / "jump", "1.jpg", "2.jpg")
+    make_images(source / "wave" / "mixed", "1.jpg", "notes.txt")
+    make_images(source / "wave" / "clips", "1.jpg")
+    make_images(source / "wave" / "clips" / "clip1", "1.jpg")
+    paths = [row.path for row in read_labels(source, None) if not row.path.endswith(".mp4")]
+    assert paths == [
+        "jump/1.jpg", "jump/2.jpg", "wave/clips/1.jpg", "wave/clips/clip1", "wave/mixed/1.jpg", "wave/mixed/notes.txt",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("inside", [[], [".hidden"]])
 def test_an_empty_class_folder(source: Path, inside: list[str]):
     (source / "jump").mkdir()

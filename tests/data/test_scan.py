@@ -102,9 +102,9 @@ def test_annotations_that_name_a_folder(source: Path, memory: Memory, annotate: 
     with pytest.raises(DataError) as caught:
         scan(source, name, 1, memory)
     assert str(caught.value).splitlines()[1:] == [
-        "  '.' (labels.csv, line 4) is a folder",
-        "  'linked' (labels.csv, line 3) is a folder",
-        "  'run' (labels.csv, line 2) is a folder",
+        "  '.' (labels.csv, line 4) is a folder, and not one of numbered images",
+        "  'linked' (labels.csv, line 3) is a folder, and not one of numbered images",
+        "  'run' (labels.csv, line 2) is a folder, and not one of numbered images",
     ]
 
 

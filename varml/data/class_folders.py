@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from varml.data.labelled_file import LabelledFile
-from varml.errors import DataError
+from varml.errors import DataError, VideoError
+from varml.video.frame_folder import numbered_images
 
 
 def read_class_folders(source: Path) -> list[LabelledFile]:
-    """Return each file below each class folder; hidden ones are left out.
+    """Return each video below each class folder: files, and folders of numbered images. Hidden ones are left out.
 
     Raises DataError where a class folder is empty or its name cannot be printed.
     """
@@ -19,15 +20,26 @@ def read_class_folders(source: Path) -> list[LabelledFile]:
     for folder in sorted(path for path in source.iterdir() if path.is_dir() and not path.name.startswith(".")):
         if not folder.name.isprintable():
             raise DataError(f"the class folder {folder.name!r} in {source} has unprintable characters; rename it")
-        files = sorted(_files_below(folder))
-        if not files:
+        videos = list(_videos_below(folder))
+        if not videos:
             raise DataError(f"class {folder.name!r} has no file in {folder}; add videos or remove the folder")
-        rows += [LabelledFile(file.relative_to(source).as_posix(), folder.name) for file in files]
+        rows += [LabelledFile(str(video.relative_to(source)), folder.name) for video in videos]
     return rows
 
 
-def _files_below(folder: Path) -> Iterator[Path]:
+def _videos_below(folder: Path) -> Iterator[Path]:
     # os.walk does not follow links to folders, so no loop of links is walked for ever.
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (Path(parent, name) for name in names if not name.startswith("."))
+        shown = [name for name in names if not name.startswith(".")]
+        if shown and not folders and Path(parent) != folder and _is_video(Path(parent)):
+            yield Path(parent)
+        else:
+            yield from (Path(parent, name) for name in shown)
+
+
+def _is_video(folder: Path) -> bool:
+    try:
+        return bool(numbered_images(folder))
+    except VideoError:
+        return True  # the check of what decoders may see says what is wrong with it

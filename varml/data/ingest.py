@@ -22,6 +22,7 @@ from varml.errors import DataError
 from varml.ground.engine import map_isolated, resolve_num_workers
 from varml.ground.memory import Memory
 from varml.ground.progress import progress
+from varml.video.frame_folder import IMAGE_SUFFIXES
 from varml.video.probe import VideoInfo, probe_limit_sec, probe_video
 
 # Raise it when probing the same file may say something else.
@@ -88,8 +89,12 @@ def join_copies(files: list[ScannedFile], groups: list[str]) -> list[str]:
     return [str(joined[group]) for group in groups]
 
 
-def _reason_before_opening(file: ScannedFile) -> str | None:
-    return None if file.digest else "does not exist"
+def _reason_before_opening(file: ScannedFile, source: Path) -> str | None:
+    if not file.digest:
+        return "does not exist"
+    if file.path.lower().endswith(IMAGE_SUFFIXES) and (source / file.path).is_file():
+        return "is an image; a folder of frames holds numbered images of one prefix and nothing else"
+    return None
 
 
 def _probe_key(file: ScannedFile) -> str:
@@ -106,7 +111,7 @@ def _probe_all(
 ) -> tuple[dict[str, VideoInfo], dict[str, str]]:
     known = memory.get_all()
     keys = {file.path: _probe_key(file) for file in files}
-    reasons = {file.path: reason for file in files if (reason := _reason_before_opening(file))}
+    reasons = {file.path: reason for file in files if (reason := _reason_before_opening(file, source))}
     infos = {path: VideoInfo(**known[key]) for path, key in keys.items() if key in known and path not in reasons}
     by_path = {source / f.path: f for f in files if f.path not in infos and f.path not in reasons}
     probe = params.ingest.probe
