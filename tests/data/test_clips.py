@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from varml.data.clips import clip_fault, clip_lengths, clip_times, end_within
+from varml.data.clips import clip_fault, clip_times, end_within
 from varml.data.labelled_file import LabelledFile
 
 SECONDS = st.floats(0, 1e300)
@@ -53,8 +52,3 @@ def test_the_reasons_name_both_times():
 
 def test_a_whole_video_has_no_end_of_its_own():
     assert end_within(LabelledFile("a.mp4", "run"), 10.0) == ""
-
-
-def test_lengths_are_those_of_the_clips():
-    table = pd.DataFrame({"start_sec": ["", "1.5"], "end_sec": ["", "4.0"], "duration_sec": [10.0, 20.0]})
-    assert clip_lengths(table).tolist() == [10.0, 2.5]

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from varml.data.manifest import COLUMNS, class_names, read_manifest, video_id_of, write_table
+from varml.data.manifest import COLUMNS, class_names, lengths_sec, read_manifest, video_id_of, write_table
 from varml.errors import DataError
 
 PATHS = ["run/new\nline.mp4", "a,b.mp4", '"quoted".mp4', "é 日本.mp4", " spaces .mp4", "a\r\nb.mp4", "007", "1e5", "#x"]
@@ -43,6 +43,11 @@ def test_times_come_back_as_they_were_written(tmp_path: Path):
     write_table(tmp_path / "manifest.csv", pd.DataFrame(rows)[COLUMNS])
     back = read_manifest(tmp_path / "manifest.csv")
     assert back[["start_sec", "end_sec"]].to_numpy().tolist() == [["0.1", "0.30000000000000004"], ["", ""]]
+
+
+def test_a_row_lasts_as_long_as_its_clip():
+    table = pd.DataFrame([row("a", "x"), row("a", "x", start_sec="0.5", end_sec="1.25")])
+    assert lengths_sec(table).tolist() == [1.335, 0.75]
 
 
 def test_odd_paths_and_labels_come_back(tmp_path: Path):

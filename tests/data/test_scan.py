@@ -123,6 +123,22 @@ def test_a_link_out_of_the_source_is_refused_with_its_line(
     ]
 
 
+def test_links_of_links_are_followed_to_their_end(source: Path, memory: Memory, annotate: Annotate, tmp_path: Path):
+    (tmp_path / "outside.mp4").touch()
+    links = {
+        "good": "hop", "hop": "wave/../run/0.mp4", "out": "hop2", "hop2": "deep/../../outside.mp4", "up": "wave/../..",
+        "root": "/", "round": "round2", "round2": "round", "absolute": str(source / "run" / "1.mp4"), "deep": "wave",
+    }  # fmt: skip
+    for name, target in links.items():
+        (source / name).symlink_to(target)
+    rows = [f"{name},run" for name in links if name != "deep"]
+    with pytest.raises(DataError) as caught:
+        scan(source, annotate(["path,label", "wave/0.mp4,wave", *rows]), 1, memory)
+    faults = {line.split("'")[1]: line.split(") ")[1] for line in str(caught.value).splitlines()[1:]}
+    out, nowhere = "is a link, or lies behind one, that leads out of the data source", "is a link that leads nowhere"
+    assert faults == {"hop2": out, "out": out, "root": out, "up": out, "round": nowhere, "round2": nowhere}
+
+
 def test_many_are_counted(source: Path, memory: Memory):
     for number in range(25):
         os.mkfifo(source / "run" / f"fifo{number:02}.mp4")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-import pandas as pd
-
 from varml.data.labelled_file import LabelledFile
 
 # Players round the end of a video up; a clip that ends so much later ends with the video.
@@ -45,9 +43,3 @@ def clip_fault(file: LabelledFile, duration_sec: float) -> str | None:
 def end_within(file: LabelledFile, duration_sec: float) -> str:
     """Return the end of the clip, which is that of the video where the row names a later one."""
     return file.end_sec and repr(min(float(file.end_sec), duration_sec))
-
-
-def clip_lengths(manifest: pd.DataFrame) -> pd.Series:
-    """Return how many seconds each row of the manifest lasts."""
-    start, end = (pd.to_numeric(manifest[column], errors="coerce") for column in ("start_sec", "end_sec"))
-    return end.fillna(manifest["duration_sec"]) - start.fillna(0.0)

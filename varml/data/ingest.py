@@ -12,9 +12,9 @@ import pandas as pd
 from scipy.cluster.hierarchy import DisjointSet
 
 from varml.config.params import Params
-from varml.data.clips import clip_fault, clip_lengths, end_within
+from varml.data.clips import clip_fault, end_within
 from varml.data.labels import check_class_sizes
-from varml.data.manifest import COLUMNS, video_id_of
+from varml.data.manifest import COLUMNS, lengths_sec, video_id_of
 from varml.data.names import to_text
 from varml.data.scan import ScannedFile
 from varml.data.splits import make_splits
@@ -157,14 +157,14 @@ def _check_bad_fraction(quarantine: pd.DataFrame, total: int, limit: float) -> N
 
 
 def _data_card(manifest: pd.DataFrame, quarantine: pd.DataFrame, warnings: list[str]) -> dict[str, Any]:
-    lengths_sec = clip_lengths(manifest)
+    lengths = lengths_sec(manifest)
     counts = manifest.groupby(["label", "split"]).size().unstack(fill_value=0)
     return {
         "num_videos": len(manifest),
         "num_groups": int(manifest["group"].nunique()),
         "videos_by_class_and_split": {str(k): {str(s): int(n) for s, n in row.items()} for k, row in counts.iterrows()},
         "videos_by_reader": {str(k): int(n) for k, n in sorted(Counter(manifest["reader"]).items())},
-        "duration_sec": {q: float(lengths_sec.quantile(p)) for q, p in (("min", 0), ("median", 0.5), ("max", 1))},
+        "duration_sec": {q: float(lengths.quantile(p)) for q, p in (("min", 0), ("median", 0.5), ("max", 1))},
         "num_quarantined": len(quarantine),
         "quarantined_by_reason": {str(k): int(n) for k, n in sorted(Counter(quarantine["reason"]).items())},
         "warnings": warnings,

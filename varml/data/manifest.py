@@ -53,6 +53,12 @@ def video_path(source: Path, text: str) -> Path:
     return source / from_text(text)
 
 
+def lengths_sec(manifest: pd.DataFrame) -> pd.Series:
+    """Return how many seconds each row lasts: its clip, or the whole video."""
+    start, end = (pd.to_numeric(manifest[column], errors="coerce") for column in ("start_sec", "end_sec"))
+    return end.fillna(manifest["duration_sec"]) - start.fillna(0.0)
+
+
 def class_names(manifest: pd.DataFrame) -> list[str]:
     """Return the labels in alphabetical order; a label's place is its class index."""
     return sorted(manifest["label"].unique())

@@ -12,6 +12,7 @@ from varml.errors import DataError, VideoError
 from varml.video.frame_folder import numbered_images
 
 MAX_LISTED = 20
+MAX_LINKS = 40  # as the kernel follows
 _KINDS = {stat.S_IFIFO: "FIFO", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device", stat.S_IFBLK: "device"}
 
 
@@ -38,16 +39,15 @@ class _Gate:
 
     def fault_of(self, path: Path) -> str | None:
         """Return what is wrong with ``path``; of one that is not there nothing is, because ingest quarantines it."""
-        try:
-            mode = path.lstat().st_mode
-        except OSError:
+        if not os.path.lexists(path):
             return None
-        target = self._follow(path) if stat.S_ISLNK(mode) else self._place(path)
-        if target is None:
+        try:
+            target, mode = self._follow(path)
+        except OSError:
             return "is a link that leads nowhere"
         if not target.is_relative_to(self._source):
             return "is a link, or lies behind one, that leads out of the data source"
-        return self._fault_of_kind(path, target.stat().st_mode)
+        return self._fault_of_kind(path, mode)
 
     def _fault_of_kind(self, path: Path, mode: int) -> str | None:
         if stat.S_ISDIR(mode):
@@ -64,13 +64,17 @@ class _Gate:
         faults = ((image, self.fault_of(image)) for image in images)
         return next((f"has the image {image.name!r}, which {fault}" for image, fault in faults if fault), None)
 
-    def _follow(self, link: Path) -> Path | None:
-        try:
-            return Path(os.path.realpath(link, strict=True))
-        except OSError:
-            return None
+    def _follow(self, path: Path) -> tuple[Path, int]:
+        for _ in range(MAX_LINKS):
+            is_named = path.name not in ("", "..")
+            path = self._folder(path.parent) / path.name if is_named else self._folder(path)
+            mode = path.lstat().st_mode
+            if not stat.S_ISLNK(mode):
+                return path, mode
+            path = path.parent / path.readlink()
+        raise OSError(f"{path} has more than {MAX_LINKS} links behind it")
 
-    def _place(self, path: Path) -> Path:
-        if path.parent not in self._folders:
-            self._folders[path.parent] = path.parent.resolve()
-        return self._folders[path.parent] / path.name
+    def _folder(self, folder: Path) -> Path:
+        if folder not in self._folders:
+            self._folders[folder] = folder.resolve()
+        return self._folders[folder]
