@@ -7,6 +7,7 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
+from varml.config.params import SplitLists
 from varml.data.digests import sizes_and_digests
 from varml.data.labelled_file import LabelledFile
 from varml.data.labels import check_class_sizes, read_labels
@@ -26,13 +27,15 @@ class ScannedFile(LabelledFile):
     digest: str = ""
 
 
-def scan(source: Path, annotations: str | None, minimum: int, memory: Memory) -> list[ScannedFile]:
+def scan(
+    source: Path, annotations: str | None, minimum: int, memory: Memory, split_lists: SplitLists | None = None
+) -> list[ScannedFile]:
     """Return every labelled file of ``source``.
 
     Raises DataError where labels break a rule, a class is too small, or a name is no regular file (a FIFO, a
     device, a socket, a link that dangles or leads out of the source): a decoder must never see one.
     """
-    rows = read_labels(source, annotations)
+    rows = read_labels(source, annotations, split_lists)
     check_class_sizes([row.label for row in rows], minimum, "files")
     refuse_irregular(source, rows)
     found = sizes_and_digests([source / row.path for row in rows], memory)
