@@ -21,7 +21,7 @@ def main(params: Params) -> None:
     write_table(QUARANTINE, result.quarantine)
     write_json(DATA_CARD, result.card)
     for row in result.quarantine.itertuples():
-        print(f"quarantined {row.path!r}: {row.reason}", file=sys.stderr)
+        print(f"quarantined '{row.path}': {row.reason}", file=sys.stderr)
     for warning in result.card["warnings"]:
         print(f"warning: {warning}", file=sys.stderr)
 

@@ -19,7 +19,8 @@ def main(params: Params) -> None:
         raise ConfigError(faults)
     source = source_folder(str(params.data.source))
     memory = Memory(state_folder() / "digests.sqlite")
-    write_files(FILES, scan(source, params.data.annotations, params.data.min_videos_per_class, memory))
+    data = params.data
+    write_files(FILES, scan(source, data.annotations, data.min_videos_per_class, memory, data.split_lists))
     weights = {name: weights_identity(name, params.features.weights) for name in backbones_of(params)}
     write_json(WEIGHTS, weights)
 

@@ -67,11 +67,12 @@ def write_video(
     options: Mapping[str, str] | None = None,
     rotation: float | None = None,
     times: Iterable[int] | None = None,
+    aspect: Fraction | None = None,
 ) -> Path:
     """Encode ``frames`` and return ``path``.
 
     ``rotation`` writes a display matrix that turns frames counter-clockwise by so many degrees; ``times`` are the
-    presentation times in milliseconds, where they are not even.
+    presentation times in milliseconds, where they are not even; ``aspect`` is the width of a pixel over its height.
     """
     images = list(frames)
     height, width = images[0].shape[:2]
@@ -81,6 +82,8 @@ def write_video(
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         if times is not None:
             stream.codec_context.time_base = Fraction(1, 1000)
+        if aspect is not None:
+            stream.codec_context.sample_aspect_ratio = aspect
         if rotation is not None:
             stream.set_display_rotation(rotation)
         stamps = list(range(len(images))) if times is None else list(times)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ GROUP = r"person\d+"
 CLASSES = ("run", "wave")
 NUM_PERSONS = 4
 BROKEN = "run/person3_1.mp4"
+WHOLE = {"start_sec": "", "end_sec": ""}
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +76,7 @@ def test_the_manifest_describes_each_readable_video(done: Ingested, files: list[
     assert done.manifest["video_id"].tolist() == [video_id_of(path) for path in expected]
     assert done.manifest["num_frames"].tolist() == [6, 7, 8, 9, 10, 11, 12, 13]
     assert set(done.manifest["fps"]) == {10.0}
-    assert set(done.manifest["reader"]) == {"decord"}
+    assert set(done.manifest["reader"]) == {"pyav"}
     assert done.manifest["label"].tolist() == ["run"] * 4 + ["wave"] * 4
     assert done.manifest["group"].tolist() == ["person0", "person1", "person2", "person3"] * 2
     digests = {file.path: file.digest for file in files}
@@ -83,7 +85,11 @@ def test_the_manifest_describes_each_readable_video(done: Ingested, files: list[
 
 def test_the_broken_file_is_quarantined_with_its_reason(done: Ingested):
     assert done.quarantine.to_dict("records") == [
-        {"path": BROKEN, "reason": "is no video container: its first bytes are of no kind that is read; encode it again as mp4"}
+        {
+            **WHOLE,
+            "path": BROKEN,
+            "reason": "is no video container: its first bytes are of no kind that is read; encode it again as mp4",
+        }
     ]
 
 
@@ -98,7 +104,7 @@ def test_the_card_counts_what_was_found(done: Ingested):
     assert done.card["num_groups"] == 4
     assert done.card["num_quarantined"] == 1
     assert list(done.card["quarantined_by_reason"].values()) == [1]
-    assert done.card["videos_by_reader"] == {"decord": 8}
+    assert done.card["videos_by_reader"] == {"pyav": 8}
     assert done.card["videos_by_class_and_split"] == {
         label: {"test": 1, "train": 2, "val": 1} for label in CLASSES
     }  # fmt: skip
@@ -128,8 +134,17 @@ def test_a_row_without_a_file_is_quarantined(
     done: Ingested, files: list[ScannedFile], tree: Path, make_params: Callable[..., Params], memory: Memory
 ):
     result = ingest([*known(files), ScannedFile("gone.mp4", "run", "person9")], tree, make_params(), memory)
-    assert result.quarantine.to_dict("records") == [{"path": "gone.mp4", "reason": "does not exist"}]
+    assert result.quarantine.to_dict("records") == [{**WHOLE, "path": "gone.mp4", "reason": "does not exist"}]
     assert len(result.manifest) == 8
+
+
+def test_an_image_that_stands_alone_is_quarantined_without_a_look_inside(
+    done: Ingested, files: list[ScannedFile], make_params: Callable[..., Params], memory: Memory, tmp_path: Path
+):
+    (tmp_path / "one.JPG").write_bytes(b"an image")
+    rows = [*known(files), ScannedFile("one.JPG", "run", digest="its digest", size=8)]
+    (reason,) = ingest(rows, tmp_path, make_params(), memory).quarantine["reason"]
+    assert reason == "is an image; a folder of frames holds numbered images of one prefix and nothing else"
 
 
 def test_more_bad_files_than_allowed_end_the_run(
@@ -152,7 +167,7 @@ def test_no_bad_file_at_all_is_allowed_by_zero(
     done: Ingested, files: list[ScannedFile], tree: Path, make_params: Callable[..., Params], memory: Memory
 ):
     result = ingest(known(files), tree, make_params({"max_bad_fraction": 0}), memory)
-    assert result.quarantine.columns.tolist() == ["path", "reason"]
+    assert result.quarantine.columns.tolist() == ["path", "start_sec", "end_sec", "reason"]
     assert len(result.quarantine) == 0
     assert result.card["quarantined_by_reason"] == {}
 
@@ -176,6 +191,53 @@ def test_given_groups_and_splits_count_for_more_than_the_pattern(
     manifest = ingest(rows, tree, make_params(), memory).manifest
     assert manifest["split"].tolist() == splits
     assert manifest["group"].tolist() == [f"g{split}" for split in splits]
+
+
+def clip_of(file: ScannedFile, start_sec: float, end_sec: float, **values: str) -> ScannedFile:
+    return replace(file, start_sec=repr(start_sec), end_sec=repr(end_sec), **values)
+
+
+def test_clips_of_a_video_are_rows_that_share_a_group(
+    done: Ingested, files: list[ScannedFile], tree: Path, make_params: Callable[..., Params], memory: Memory
+):
+    first, *rest = known(files)  # 0.6 s
+    clips = [clip_of(first, 0.0, 0.3), clip_of(first, 0.2, 0.5), first]
+    rows = [replace(file, group=f"g{number}") for number, file in enumerate([*clips, *rest])]
+    manifest = ingest(rows, tree, make_params(), memory).manifest
+    mine = manifest[manifest["path"] == first.path]
+    assert mine[["start_sec", "end_sec"]].to_numpy().tolist() == [["0.0", "0.3"], ["0.2", "0.5"], ["", ""]]
+    assert mine["video_id"].tolist() == [video_id_of(*clip.clip) for clip in clips]
+    assert mine["video_id"].tolist()[2] == video_id_of(first.path)
+    assert mine["num_frames"].tolist() == [6, 6, 6]
+    assert mine["group"].nunique() == 1
+    assert manifest["group"].nunique() == 8
+
+
+def test_a_clip_must_begin_inside_its_video_and_may_end_a_little_later(
+    done: Ingested, files: list[ScannedFile], tree: Path, make_params: Callable[..., Params], memory: Memory
+):
+    first, *rest = known(files)  # 0.6 s
+    clips = [clip_of(first, *times) for times in ((0.1, 1.6), (0.1, 1.61), (0.5, 0.6), (0.6, 0.7))]
+    result = ingest([*clips, *rest], tree, make_params({"max_bad_fraction": 0.5}), memory)
+    assert result.quarantine.to_numpy().tolist() == [
+        [first.path, "0.1", "1.61", "its clip ends at 1.61 s and the video at 0.6 s"],
+        [first.path, "0.6", "0.7", "its clip begins at 0.6 s and the video ends at 0.6 s"],
+    ]
+    mine = result.manifest[result.manifest["path"] == first.path]
+    assert mine[["start_sec", "end_sec"]].to_numpy().tolist() == [["0.1", "0.6"], ["0.5", "0.6"]]
+    assert mine["video_id"].tolist() == [video_id_of(*clips[0].clip), video_id_of(*clips[2].clip)]
+    assert result.card["duration_sec"]["min"] == pytest.approx(0.1)
+    assert result.card["num_quarantined"] == 2
+
+
+def test_a_broken_video_takes_all_its_clips_along(
+    done: Ingested, files: list[ScannedFile], tree: Path, make_params: Callable[..., Params], memory: Memory
+):
+    gone = ScannedFile("gone.mp4", "run")
+    rows = [*known(files), clip_of(gone, 0.0, 1.0), clip_of(gone, 1.0, 2.0)]
+    result = ingest(rows, tree, make_params(), memory)
+    assert result.quarantine["start_sec"].tolist() == ["0.0", "1.0"]
+    assert set(result.quarantine["reason"]) == {"does not exist"}
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,15 @@ def test_a_value_that_json_cannot_write_changes_nothing(path: Path):
     assert memory.get_all() == {"a": 1}
 
 
+def test_of_many_entries_those_are_got_that_are_asked_for(path: Path):
+    memory = Memory(path)
+    memory.put((f"key {number}", number) for number in range(2000))
+    wanted = [f"key {number}" for number in range(0, 3000, 2)]
+    assert memory.get(wanted) == {f"key {number}": number for number in range(0, 2000, 2)}
+    assert memory.get(iter(["key 7", "key 7"])) == {"key 7": 7}
+    assert memory.get([]) == {}
+
+
 def test_two_writers_keep_what_each_put(path: Path):
     first, second = Memory(path), Memory(path)
     first.put({"a": 1})

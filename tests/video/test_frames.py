@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
-from videos import HEIGHT, WIDTH, clip, read_barcodes, write_barcodes
+from videos import HEIGHT, LIMITS, WIDTH, barcode_frame, clip, read_barcodes, write_barcodes, write_video
 
 from varml.config.params import Frames as FrameParams
 from varml.errors import VideoError
@@ -23,6 +26,8 @@ from varml.video.frames import (
     scale,
     scaled_size,
 )
+from varml.video.probe import clip_of, probe_video
+from varml.video.sampling import sample_indices
 
 PARAMS = FrameParams(
     num_segments=2, frames_per_segment=2, frame_interval_sec=0.1, short_side_px=HEIGHT, jpeg_quality=95
@@ -106,22 +111,58 @@ def test_shrinking_averages_the_area():
     assert (scale(checkers, (32, 32)) == 100).all()
 
 
+def row(**values: object) -> SimpleNamespace:
+    whole = {"digest": "d", "reader": "pyav", "start_sec": "", "end_sec": "", "fps": 25.0}
+    return SimpleNamespace(**(whole | values))
+
+
 @pytest.mark.parametrize("name", list(FrameParams.model_fields))
 def test_every_param_changes_the_name(name: str):
     changed = FrameParams.model_validate({**PARAMS.model_dump(), name: OTHER[name]})
-    assert frames_key("d", "pyav", changed) != frames_key("d", "pyav", PARAMS)
+    assert frames_key(row(), changed) != frames_key(row(), PARAMS)
 
 
-def test_the_content_and_the_reader_change_the_name():
-    key = frames_key("d", "pyav", PARAMS)
-    assert key == frames_key("d", "pyav", PARAMS.model_copy())
-    assert len({key, frames_key("e", "pyav", PARAMS), frames_key("d", "decord", PARAMS)}) == 3
+def test_the_content_the_reader_and_the_clip_change_the_name():
+    rows = [row(), row(digest="e"), row(reader="decord"), row(start_sec="1.0", end_sec="2.0"), row(reader="images")]
+    assert len({frames_key(one, PARAMS) for one in rows}) == len(rows)
+    assert frames_key(row(), PARAMS) == frames_key(row(), PARAMS.model_copy())
+
+
+def test_the_rate_matters_where_the_bytes_do_not_tell_it():
+    assert frames_key(row(fps=30.0), PARAMS) == frames_key(row(), PARAMS)
+    assert frames_key(row(reader="images", fps=30.0), PARAMS) != frames_key(row(reader="images"), PARAMS)
 
 
 def test_the_files_of_a_manifest_are_in_its_order(tmp_path: Path):
-    rows = pd.DataFrame({"digest": ["a", "b"], "reader": ["pyav", "decord"], "label": ["x", "y"]})
-    expected = [
-        tmp_path / FRAMES / f"{frames_key(digest, reader, PARAMS)}.pack"
-        for digest, reader in (("a", "pyav"), ("b", "decord"))
-    ]
-    assert frames_files(rows, PARAMS, tmp_path) == expected
+    rows = [row(digest="a"), row(digest="b", reader="decord")]
+    expected = [tmp_path / FRAMES / f"{frames_key(one, PARAMS)}.pack" for one in rows]
+    assert frames_files(pd.DataFrame([vars(one) for one in rows]), PARAMS, tmp_path) == expected
+
+
+@pytest.mark.parametrize(("start_sec", "end_sec", "first"), [(1.0, 3.0, 10), (0.0, 2.0, 0), (2.5, None, 25)])
+def test_a_clip_has_the_frames_between_its_times(
+    encoded: dict[str, Path], start_sec: float, end_sec: float | None, first: int
+):
+    whole = clip(encoded["10 fps"], "pyav", 40)
+    frames = sample_frames(replace(whole, start_sec=start_sec, end_sec=end_sec), PARAMS)
+    last = 39 if end_sec is None else round(10 * end_sec) - 1
+    indices = read_barcodes(frames.reshape(-1, *frames.shape[2:]))
+    expected = sample_indices(
+        np.arange(last - first + 1) / 10, PARAMS.num_segments, PARAMS.frames_per_segment, PARAMS.frame_interval_sec
+    )
+    assert indices == (expected.ravel() + first).tolist()
+
+
+def test_a_clip_without_a_frame_is_refused(encoded: dict[str, Path]):
+    with pytest.raises(VideoError, match="no frame is shown from 4.5 s to 5 s"):
+        sample_frames(replace(clip(encoded["10 fps"], "pyav", 40), start_sec=4.5, end_sec=5.0), PARAMS)
+
+
+def test_a_pixel_that_is_not_square_is_made_so(tmp_path: Path):
+    path = write_video(tmp_path / "wide.mp4", [barcode_frame(i) for i in range(6)], aspect=Fraction(2))
+    info = probe_video(path, LIMITS)
+    assert (info.width, info.height, info.sample_aspect_ratio) == (2 * WIDTH, HEIGHT, 2.0)
+    assert sample_frames(clip_of(path, info), PARAMS).shape[2:4] == (
+        PARAMS.short_side_px,
+        round(2.5 * PARAMS.short_side_px),
+    )

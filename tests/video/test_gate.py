@@ -62,9 +62,10 @@ def test_a_fifo_is_refused_without_waiting_for_a_writer(tmp_path: Path):
 
 
 def test_a_folder_and_a_device(tmp_path: Path):
-    for path in (tmp_path, Path("/dev/zero")):
-        with pytest.raises(VideoError, match="is no regular file"):
-            probe_video(path, LIMITS)
+    with pytest.raises(VideoError, match="is a folder that holds no numbered images"):
+        probe_video(tmp_path, LIMITS)
+    with pytest.raises(VideoError, match="is no regular file"):
+        probe_video(Path("/dev/zero"), LIMITS)
 
 
 def test_a_link_is_followed(encoded: dict[str, Path], tmp_path: Path):

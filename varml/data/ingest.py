@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -14,14 +13,17 @@ import pandas as pd
 from scipy.cluster.hierarchy import DisjointSet
 
 from varml.config.params import Params
+from varml.data.clips import clip_fault, end_within
 from varml.data.labels import check_class_sizes
-from varml.data.manifest import COLUMNS, video_id_of
+from varml.data.manifest import COLUMNS, lengths_sec, video_id_of
+from varml.data.names import to_text
 from varml.data.scan import ScannedFile
 from varml.data.splits import make_splits
 from varml.errors import DataError
 from varml.ground.engine import map_isolated, resolve_num_workers
 from varml.ground.memory import Memory
 from varml.ground.progress import progress
+from varml.video.frame_folder import IMAGE_SUFFIXES
 from varml.video.probe import VideoInfo, probe_limit_sec, probe_video
 
 # Raise it when probing the same file may say something else.
@@ -43,10 +45,8 @@ def ingest(files: list[ScannedFile], source: Path, params: Params, memory: Memor
     Raises DataError where too many files are unreadable, a class keeps too few videos, or no split is possible.
     """
     infos, reasons = _probe_all(files, source, params, memory)
-    left_out = sorted((printable_path(path), reason) for path, reason in reasons.items())
-    quarantine = pd.DataFrame(left_out, columns=["path", "reason"])
+    readable, quarantine = _sort_out(files, infos, reasons)
     _check_bad_fraction(quarantine, len(files), params.data.max_bad_fraction)
-    readable = [file for file in files if file.path in infos]
     check_class_sizes([file.label for file in readable], params.data.min_videos_per_class, "readable videos")
     groups = join_copies(readable, [group_of(file, params.ingest.group_from) for file in readable])
     splits = make_splits(
@@ -61,7 +61,9 @@ def ingest(files: list[ScannedFile], source: Path, params: Params, memory: Memor
         {
             **asdict(file),
             **asdict(infos[file.path]),
-            "video_id": video_id_of(file.path),
+            "path": to_text(file.path),
+            "end_sec": end_within(file, infos[file.path].duration_sec),
+            "video_id": video_id_of(*file.clip),
             "group": group,
             "split": split,
         }
@@ -76,7 +78,7 @@ def group_of(file: ScannedFile, pattern: str | None) -> str:
     if file.group:
         return file.group
     match = re.search(pattern, file.path) if pattern else None
-    return match.group(0) if match else file.path
+    return to_text(match.group(0) if match else file.path)
 
 
 def join_copies(files: list[ScannedFile], groups: list[str]) -> list[str]:
@@ -88,32 +90,34 @@ def join_copies(files: list[ScannedFile], groups: list[str]) -> list[str]:
     return [str(joined[group]) for group in groups]
 
 
-def printable_path(path: str) -> str:
-    """Return ``path`` with each byte that is not UTF-8 and each control character written as an escape."""
-    text = os.fsencode(path).decode("utf-8", errors="backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def _reason_before_opening(file: ScannedFile) -> str | None:
+def _reason_before_opening(file: ScannedFile, source: Path) -> str | None:
     if not file.digest:
         return "does not exist"
-    # Tables and databases hold text; a name that is none, or that a CSV reader splits, would come back as another.
-    if "\r" in file.path or (not file.path.isascii() and printable_path(file.path) != file.path):
-        return "its name is not UTF-8 text in one line; rename it"
+    if file.path.lower().endswith(IMAGE_SUFFIXES) and (source / file.path).is_file():
+        return "is an image; a folder of frames holds numbered images of one prefix and nothing else"
     return None
+
+
+def _probe_key(file: ScannedFile) -> str:
+    # decord opens no name that is not UTF-8, so what is found of a copy with another name does not hold for it.
+    return f"{PROBE_VERSION}|{file.digest}{'' if _is_utf8(file.path) else '|name'}"
+
+
+def _is_utf8(path: str) -> bool:
+    return not any("\udc80" <= character <= "\udcff" for character in path)
 
 
 def _probe_all(
     files: list[ScannedFile], source: Path, params: Params, memory: Memory
 ) -> tuple[dict[str, VideoInfo], dict[str, str]]:
     known = memory.get_all()
-    keys = {file.path: f"{PROBE_VERSION}|{file.digest}" for file in files}
-    reasons = {file.path: reason for file in files if (reason := _reason_before_opening(file))}
+    keys = {file.path: _probe_key(file) for file in files}
+    reasons = {file.path: reason for file in files if (reason := _reason_before_opening(file, source))}
     infos = {path: VideoInfo(**known[key]) for path, key in keys.items() if key in known and path not in reasons}
     by_path = {source / f.path: f for f in files if f.path not in infos and f.path not in reasons}
     probe = params.ingest.probe
     outcomes = map_isolated(
-        partial(probe_video, limits=probe),
+        partial(probe_video, limits=probe, frame_rate=params.ingest.frame_rate),
         list(by_path),
         num_workers=resolve_num_workers(params.engine.num_workers),
         timeout_sec=lambda path: probe_limit_sec(probe, by_path[path].size),
@@ -125,14 +129,27 @@ def _probe_all(
             reasons[file.path] = str(outcome.reason)
         else:
             infos[file.path] = outcome.result
-            memory.put({f"{PROBE_VERSION}|{file.digest}": asdict(outcome.result)})
+            memory.put({keys[file.path]: asdict(outcome.result)})
     return infos, reasons
+
+
+def _sort_out(
+    files: list[ScannedFile], infos: dict[str, VideoInfo], reasons: dict[str, str]
+) -> tuple[list[ScannedFile], pd.DataFrame]:
+    readable, left_out = [], []
+    for file in files:
+        reason = reasons.get(file.path) or clip_fault(file, infos[file.path].duration_sec)
+        if reason:
+            left_out.append([to_text(file.path), file.start_sec, file.end_sec, reason])
+        else:
+            readable.append(file)
+    return readable, pd.DataFrame(left_out, columns=["path", "start_sec", "end_sec", "reason"])
 
 
 def _check_bad_fraction(quarantine: pd.DataFrame, total: int, limit: float) -> None:
     if len(quarantine) <= limit * total:
         return
-    listed = "\n".join(f"  {row.path!r} {row.reason}" for row in quarantine.head(10).itertuples())
+    listed = "\n".join(f"  '{row.path}' {row.reason}" for row in quarantine.head(10).itertuples())
     more = f"\n  and {len(quarantine) - 10} more" if len(quarantine) > 10 else ""
     raise DataError(
         f"{len(quarantine)} of {total} files cannot be read, more than data.max_bad_fraction = {limit:g} allows; "
@@ -141,15 +158,14 @@ def _check_bad_fraction(quarantine: pd.DataFrame, total: int, limit: float) -> N
 
 
 def _data_card(manifest: pd.DataFrame, quarantine: pd.DataFrame, warnings: list[str]) -> dict[str, Any]:
+    lengths = lengths_sec(manifest)
     counts = manifest.groupby(["label", "split"]).size().unstack(fill_value=0)
     return {
         "num_videos": len(manifest),
         "num_groups": int(manifest["group"].nunique()),
         "videos_by_class_and_split": {str(k): {str(s): int(n) for s, n in row.items()} for k, row in counts.iterrows()},
         "videos_by_reader": {str(k): int(n) for k, n in sorted(Counter(manifest["reader"]).items())},
-        "duration_sec": {
-            q: float(manifest["duration_sec"].quantile(p)) for q, p in (("min", 0), ("median", 0.5), ("max", 1))
-        },
+        "duration_sec": {q: float(lengths.quantile(p)) for q, p in (("min", 0), ("median", 0.5), ("max", 1))},
         "num_quarantined": len(quarantine),
         "quarantined_by_reason": {str(k): int(n) for k, n in sorted(Counter(quarantine["reason"]).items())},
         "warnings": warnings,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -30,15 +31,17 @@ class FrameTask:
     params: FrameParams
 
 
-def frames_key(digest: str, reader: str, params: FrameParams) -> str:
-    """Return the name of the stored frames of a video with content ``digest``."""
-    return content_key(video=digest, reader=reader, frames=params.model_dump(), version=VERSION)
+def frames_key(row: Any, params: FrameParams) -> str:
+    """Return the name of the stored frames of one row of the manifest."""
+    clip = {"start_sec": row.start_sec, "end_sec": row.end_sec}
+    # Images carry no times; a video's are in its bytes.
+    rate = {"fps": row.fps} if row.reader == "images" else {}
+    return content_key(video=row.digest, reader=row.reader, frames=params.model_dump(), version=VERSION, **clip, **rate)
 
 
 def frames_keys(manifest: pd.DataFrame, params: FrameParams) -> list[str]:
     """Return the name of the stored frames of each row."""
-    rows = manifest[["digest", "reader"]].itertuples(index=False)
-    return [frames_key(row.digest, row.reader, params) for row in rows]
+    return [frames_key(row, params) for row in manifest.itertuples()]
 
 
 def frames_files(manifest: pd.DataFrame, params: FrameParams, root: Path = Path()) -> list[Path]:

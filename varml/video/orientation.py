@@ -27,8 +27,9 @@ class Orientation:
     @property
     def rotation_deg(self) -> int:
         """Return by how much the image is turned counter-clockwise, after a mirror where it is a flip."""
-        quarters = (1 if self.upside_down else 3) if self.transposed else (2 if self.upside_down else 0)
-        return 90 * quarters
+        if not self.transposed:
+            return 180 if self.upside_down else 0
+        return 90 if self.upside_down ^ self.is_flip else 270
 
     def apply(self, image: Image) -> Image:
         """Return ``image`` (H, W, 3) as it is to be shown, (W, H, 3) where it is transposed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from varml.config.params import Probe
 from varml.errors import VideoError
 from varml.video.clip import Clip
 from varml.video.container import PacketIndex, demux, index_of, open_stream
+from varml.video.frame_folder import numbered_images
 from varml.video.gate import check_is_video_file
 from varml.video.reader import Frames, Source, open_video
-from varml.video.survey import Survey, survey_video
+from varml.video.readers.images import read_image
+from varml.video.survey import PixelLimit, Survey, survey_video
 
 # Two decoders may convert colours with other rounding; frames of other content differ by more in the mean.
 MAX_MEAN_DIFFERENCE = 1.0
@@ -57,11 +60,14 @@ def probe_limit_sec(probe: Probe, size_bytes: int) -> float:
     return probe.timeout_sec + probe.timeout_sec_per_mb * size_bytes / 1e6
 
 
-def probe_video(path: Path, limits: Probe) -> VideoInfo:
+def probe_video(path: Path, limits: Probe, frame_rate: float = 25.0) -> VideoInfo:
     """Decode ``path`` once, compare the fast ways to its frames with that, and return what it holds.
 
-    Raises VideoError with the reason where it cannot be read. Call it in a process that may be killed.
+    A folder of numbered images is shown at ``frame_rate`` images a second. Raises
+    VideoError with the reason where it cannot be read. Call it in a process that may be killed.
     """
+    if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where a name is too long
+        return _probe_folder(path, limits, frame_rate)
     container_name = check_is_video_file(path)
     with open_stream(path) as (container, stream):
         index = index_of(demux(container, stream), stream)
@@ -85,6 +91,22 @@ def probe_video(path: Path, limits: Probe) -> VideoInfo:
         survey.sample_aspect_ratio,
         survey.num_video_streams,
         survey.num_audio_streams,
+    )
+
+
+def _probe_folder(folder: Path, limits: Probe, frame_rate: float) -> VideoInfo:
+    images = numbered_images(folder)
+    if not images:
+        raise VideoError("is a folder that holds no numbered images of one prefix, or holds something else too")
+    sizes = {read_image(image).shape[1::-1] for image in images}
+    if len(sizes) > 1:
+        raise VideoError(f"its images have {len(sizes)} sizes; give them one")
+    ((width, height),) = sizes
+    PixelLimit(limits).check(width, height, len(images))
+    codec = images[0].suffix.lower().lstrip(".")
+    duration_sec = round(len(images) / frame_rate, 3)
+    return VideoInfo(
+        len(images), frame_rate, duration_sec, width, height, "images", True, codec, "rgb24", 0, False, 1.0, 1, 0
     )
 
 
