@@ -23,11 +23,10 @@ from varml.video.frames import (
     frames_key,
     read_frames,
     sample_frames,
-    scale,
-    scaled_size,
 )
 from varml.video.probe import clip_of, probe_video
 from varml.video.sampling import sample_indices
+from varml.video.scale import scale, scaled_size
 
 PARAMS = FrameParams(
     num_segments=2, frames_per_segment=2, frame_interval_sec=0.1, short_side_px=HEIGHT, jpeg_quality=95
@@ -154,7 +153,7 @@ def test_a_clip_has_the_frames_between_its_times(
 
 
 def test_a_clip_without_a_frame_is_refused(encoded: dict[str, Path]):
-    with pytest.raises(VideoError, match="no frame is shown from 4.5 s to 5 s"):
+    with pytest.raises(VideoError, match=r"no frame is shown from 4\.5 s to 5 s"):
         sample_frames(replace(clip(encoded["10 fps"], "pyav", 40), start_sec=4.5, end_sec=5.0), PARAMS)
 
 

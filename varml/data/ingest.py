@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -13,9 +12,10 @@ import pandas as pd
 from scipy.cluster.hierarchy import DisjointSet
 
 from varml.config.params import Params
+from varml.data.card import data_card
 from varml.data.clips import clip_fault, end_within
 from varml.data.labels import check_class_sizes
-from varml.data.manifest import COLUMNS, lengths_sec, video_id_of
+from varml.data.manifest import COLUMNS, video_id_of
 from varml.data.names import to_text
 from varml.data.scan import ScannedFile
 from varml.data.splits import make_splits
@@ -70,7 +70,7 @@ def ingest(files: list[ScannedFile], source: Path, params: Params, memory: Memor
         for file, group, split in zip(readable, groups, splits.names.tolist(), strict=True)
     ]
     manifest = pd.DataFrame(rows)[COLUMNS]
-    return Ingested(manifest, quarantine, _data_card(manifest, quarantine, splits.warnings))
+    return Ingested(manifest, quarantine, data_card(manifest, quarantine, splits.warnings))
 
 
 def group_of(file: ScannedFile, pattern: str | None) -> str:
@@ -155,18 +155,3 @@ def _check_bad_fraction(quarantine: pd.DataFrame, total: int, limit: float) -> N
         f"{len(quarantine)} of {total} files cannot be read, more than data.max_bad_fraction = {limit:g} allows; "
         f"mend or remove them, or raise the limit:\n{listed}{more}"
     )
-
-
-def _data_card(manifest: pd.DataFrame, quarantine: pd.DataFrame, warnings: list[str]) -> dict[str, Any]:
-    lengths = lengths_sec(manifest)
-    counts = manifest.groupby(["label", "split"]).size().unstack(fill_value=0)
-    return {
-        "num_videos": len(manifest),
-        "num_groups": int(manifest["group"].nunique()),
-        "videos_by_class_and_split": {str(k): {str(s): int(n) for s, n in row.items()} for k, row in counts.iterrows()},
-        "videos_by_reader": {str(k): int(n) for k, n in sorted(Counter(manifest["reader"]).items())},
-        "duration_sec": {q: float(lengths.quantile(p)) for q, p in (("min", 0), ("median", 0.5), ("max", 1))},
-        "num_quarantined": len(quarantine),
-        "quarantined_by_reason": {str(k): int(n) for k, n in sorted(Counter(quarantine["reason"]).items())},
-        "warnings": warnings,
-    }

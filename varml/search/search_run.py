@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from varml.config.params import Params
 from varml.ground.content_key import file_digest
-from varml.ground.paths import MANIFEST
+from varml.ground.paths import CONTACT_SHEET, DATA_CARD, DATA_PAGE, MANIFEST
 from varml.tracking.runs import KIND, TrackedRun, create_run, delete_unfinished_children, find_own_run, reap_runs
 
 STUDY = "varml.study"
@@ -28,6 +28,9 @@ def open_search_run(name: str, params: Params, warnings: list[str]) -> TrackedRu
     run.log_params({f"search.{key}": value for key, value in search.items() if key != "space"})
     run.log_dataset("manifest", file_digest(MANIFEST)[:32], "search")
     run.log_sources()
+    for path in (DATA_CARD, DATA_PAGE, CONTACT_SHEET):
+        if path.is_file():
+            run.log_artifact(path)
     return run
 
 

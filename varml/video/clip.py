@@ -9,6 +9,7 @@ import numpy as np
 
 from varml.errors import VideoError
 from varml.video.reader import Frames, Source, Times, VideoReader, open_video
+from varml.video.scale import scale, scaled_size
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,13 @@ def open_clip(clip: Clip) -> VideoReader:
     reader = open_video(clip.source)
     whole = clip.start_sec == 0 and clip.end_sec is None
     return reader if whole else _Trimmed(reader, clip)
+
+
+def middle_frame(clip: Clip, short_side_px: int) -> Frames:
+    """Return the frame in the middle of a clip as (H, W, 3) uint8 RGB, scaled."""
+    reader = open_clip(clip)
+    (frame,) = reader.read([len(reader.timestamps_sec) // 2])
+    return scale(frame, scaled_size(clip.width, clip.height, short_side_px))
 
 
 class _Trimmed:

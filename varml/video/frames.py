@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pandas as pd
 
@@ -17,6 +16,7 @@ from varml.video.clip import Clip, open_clip
 from varml.video.pack import SUFFIX, Pack, roundtrip, write_pack
 from varml.video.reader import Frames
 from varml.video.sampling import sample_indices
+from varml.video.scale import scale, scaled_size
 
 # Raise it when the same video and params give other frames: every stored file then gets a new name.
 VERSION = 2
@@ -78,17 +78,3 @@ def extract_frames(task: FrameTask) -> None:
 def read_frames(path: Path) -> Frames:
     """Return stored frames as (S, F, H, W, 3) uint8 RGB."""
     return Pack(path).read()
-
-
-def scaled_size(width: int, height: int, short_side_px: int) -> tuple[int, int]:
-    """Return (width, height) scaled so that the short side is ``short_side_px``, the aspect kept."""
-    factor = short_side_px / min(height, width)
-    return max(round(width * factor), 1), max(round(height * factor), 1)
-
-
-def scale(frame: Frames, size: tuple[int, int]) -> Frames:
-    """Return ``frame`` (H, W, 3) scaled to ``size``, (width, height)."""
-    height, width = frame.shape[:2]
-    # Area averaging does not alias when it shrinks; when it enlarges, OpenCV interpolates linearly.
-    shrinks = size[0] * size[1] < width * height
-    return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR))
