@@ -184,12 +184,23 @@ def burn_two_forgotten(folder: str) -> None:
     time.sleep(600)
 
 
-@pytest.mark.parametrize("parent", [burn_two, burn_two_forgotten])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_no_worker_outlives_its_parent(tmp_path: Path, parent: Callable[[str], None], number: signal.Signals):
+@pytest.mark.parametrize(
+    ("number", "parent"),
+    [
+        (signal.SIGINT, burn_two),
+        (signal.SIGINT, burn_two_forgotten),
+        (signal.SIGTERM, burn_two),
+        (signal.SIGKILL, burn_two),
+    ],
+)
+def test_no_worker_outlives_its_parent(tmp_path: Path, number: signal.Signals, parent: Callable[[str], None]):
     if number != signal.SIGINT and sys.platform != "linux":
         pytest.skip("only Linux ends processes with their parent")
-    code = f"from test_isolation import {parent.__name__} as parent; parent({str(tmp_path)!r})"
+    # A shell may have started the tests deaf to Ctrl-C.
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        f"from test_isolation import {parent.__name__} as parent; parent({str(tmp_path)!r})"
+    )
     path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
     process = subprocess.Popen(
         [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, start_new_session=True,
@@ -200,10 +211,11 @@ def test_no_worker_outlives_its_parent(tmp_path: Path, parent: Callable[[str], N
         assert wait_until(lambda: all(sign.exists() for sign in signs), 30)
         # Ctrl-C reaches the workers too, a kill the parent alone.
         os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
-        assert process.wait(5) == -number
+        assert process.wait(10) == -number
         assert wait_until(lambda: not alive(signs), 2)
     finally:
-        os.killpg(process.pid, signal.SIGKILL) if alive(signs) or process.poll() is None else None
+        if process.poll() is None or alive(signs):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 ELSEWHERE = """
