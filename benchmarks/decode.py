@@ -84,7 +84,7 @@ def measure_workers(videos: list[Path], repeats: int = 8) -> list[Figure]:
         assert all(outcome.reason is None for outcome in outcomes)
 
     seconds = interleaved({"one": lambda: run(1), "two": lambda: run(2)}, 3)
-    return [Figure("two workers / one", seconds["one"] / seconds["two"], "times", 1.8, more_is_better=True)]
+    return [Figure("two workers / one", seconds["one"] / seconds["two"], "times", 1.8, at_least=True)]
 
 
 def interleaved(jobs: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
