@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,11 +12,12 @@ from scipy.cluster.hierarchy import DisjointSet
 
 from varml.config.params import Params
 from varml.data.clips import clip_fault, end_within
+from varml.data.groups import group_of
 from varml.data.labels import check_class_sizes
 from varml.data.manifest import COLUMNS, lengths_sec, video_id_of
 from varml.data.names import to_text
 from varml.data.scan import ScannedFile
-from varml.data.splits import make_splits
+from varml.data.splits import Splits, make_splits
 from varml.errors import DataError
 from varml.ground.engine import map_isolated, resolve_num_workers
 from varml.ground.memory import Memory
@@ -55,6 +55,7 @@ def ingest(files: list[ScannedFile], source: Path, params: Params, memory: Memor
         test_fraction=params.ingest.test_fraction,
         val_fraction=params.ingest.val_fraction,
         seed=params.seed,
+        allow_crossing=params.ingest.crossing_groups == "allow",
     )
     rows = [
         {
@@ -69,15 +70,7 @@ def ingest(files: list[ScannedFile], source: Path, params: Params, memory: Memor
         for file, group, split in zip(readable, groups, splits.names.tolist(), strict=True)
     ]
     manifest = pd.DataFrame(rows)[COLUMNS]
-    return Ingested(manifest, quarantine, _data_card(manifest, quarantine, splits.warnings))
-
-
-def group_of(file: ScannedFile, pattern: str | None) -> str:
-    """Return the group written for a file, else what ``pattern`` finds in its path, else the path itself."""
-    if file.group:
-        return file.group
-    match = re.search(pattern, file.path) if pattern else None
-    return to_text(match.group(0) if match else file.path)
+    return Ingested(manifest, quarantine, _data_card(manifest, quarantine, splits))
 
 
 def join_copies(files: list[ScannedFile], groups: list[str]) -> list[str]:
@@ -156,7 +149,7 @@ def _check_bad_fraction(quarantine: pd.DataFrame, total: int, limit: float) -> N
     )
 
 
-def _data_card(manifest: pd.DataFrame, quarantine: pd.DataFrame, warnings: list[str]) -> dict[str, Any]:
+def _data_card(manifest: pd.DataFrame, quarantine: pd.DataFrame, splits: Splits) -> dict[str, Any]:
     lengths = lengths_sec(manifest)
     counts = manifest.groupby(["label", "split"]).size().unstack(fill_value=0)
     return {
@@ -167,5 +160,6 @@ def _data_card(manifest: pd.DataFrame, quarantine: pd.DataFrame, warnings: list[
         "duration_sec": {q: float(lengths.quantile(p)) for q, p in (("min", 0), ("median", 0.5), ("max", 1))},
         "num_quarantined": len(quarantine),
         "quarantined_by_reason": {str(k): int(n) for k, n in sorted(Counter(quarantine["reason"]).items())},
-        "warnings": warnings,
+        "num_crossing_groups": splits.num_crossing,
+        "warnings": splits.warnings,
     }
