@@ -12,7 +12,7 @@ import pytest
 from videos import write_barcodes
 
 from varml.config import Params, load_params
-from varml.data.ingest import Ingested, group_of, ingest
+from varml.data.ingest import Ingested, ingest
 from varml.data.manifest import COLUMNS, video_id_of
 from varml.data.scan import ScannedFile, scan
 from varml.errors import DataError
@@ -193,6 +193,19 @@ def test_given_groups_and_splits_count_for_more_than_the_pattern(
     assert manifest["group"].tolist() == [f"g{split}" for split in splits]
 
 
+def test_groups_that_cross_the_given_splits_stand_in_the_card(
+    done: Ingested, files: list[ScannedFile], tree: Path, make_params: Callable[..., Params], memory: Memory
+):
+    splits = ["train", "train", "val", "test", "train", "val", "train", "test"]
+    rows = [replace(file, split=split) for file, split in zip(known(files), splits, strict=True)]
+    with pytest.raises(DataError, match=r"2 groups cross the given splits.* or set ingest.crossing_groups to allow"):
+        ingest(rows, tree, make_params(), memory)
+    card = ingest(rows, tree, make_params(ingest={"crossing_groups": "allow"}), memory).card
+    assert card["num_crossing_groups"] == 2
+    assert len(card["warnings"]) == 1
+    assert done.card["num_crossing_groups"] == 0
+
+
 def clip_of(file: ScannedFile, start_sec: float, end_sec: float, **values: str) -> ScannedFile:
     return replace(file, start_sec=repr(start_sec), end_sec=repr(end_sec), **values)
 
@@ -238,17 +251,3 @@ def test_a_broken_video_takes_all_its_clips_along(
     result = ingest(rows, tree, make_params(), memory)
     assert result.quarantine["start_sec"].tolist() == ["0.0", "1.0"]
     assert set(result.quarantine["reason"]) == {"does not exist"}
-
-
-@pytest.mark.parametrize(
-    ("file", "pattern", "group"),
-    [
-        (ScannedFile("run/person12_0.mp4", "run"), GROUP, "person12"),
-        (ScannedFile("person1/run/person2.mp4", "run"), GROUP, "person1"),
-        (ScannedFile("run/person1.mp4", "run", "given"), GROUP, "given"),
-        (ScannedFile("run/nobody.mp4", "run"), GROUP, "run/nobody.mp4"),
-        (ScannedFile("run/person1.mp4", "run"), None, "run/person1.mp4"),
-    ],
-)
-def test_the_group_of_a_file(file: ScannedFile, pattern: str | None, group: str):
-    assert group_of(file, pattern) == group

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from varml.errors import DataError
 FRACTIONS = {"test_fraction": 0.2, "val_fraction": 0.2}
 
 
-def split(labels: list[str], groups: list[str], given: list[str] | None = None, seed: int = 0, **how: float) -> Splits:
+def split(labels: list[str], groups: list[str], given: list[str] | None = None, seed: int = 0, **how: Any) -> Splits:
     return make_splits(labels, groups, given or [""] * len(labels), seed=seed, **{**FRACTIONS, **how})
 
 
@@ -162,6 +163,25 @@ def test_a_group_that_crosses_the_given_splits_is_refused():
     given[0] = "test"
     with pytest.raises(DataError, match=r"group 'p0' stands in test and train \(1 groups cross the given splits\)"):
         split(labels, groups, given)
+
+
+def test_a_group_that_crosses_the_given_splits_may_be_allowed_with_a_warning():
+    labels, groups = balanced(3, per_class=2)
+    given = [{"p0": "train", "p1": "val", "p2": "test"}[group] for group in groups]
+    given[0] = "test"
+    made = split(labels, groups, given, allow_crossing=True)
+    assert made.names.tolist() == given
+    assert made.num_crossing == 1
+    (warning,) = made.warnings
+    assert warning.startswith("group 'p0' stands in test and train (1 groups cross the given splits), which makes")
+    assert warning.endswith("ingest.crossing_groups allows it")
+
+
+def test_allowing_what_does_not_happen_changes_nothing():
+    labels, groups = balanced(3, per_class=2)
+    given = [{"p0": "train", "p1": "val", "p2": "test"}[group] for group in groups]
+    made = split(labels, groups, given, allow_crossing=True)
+    assert (made.warnings, made.num_crossing) == ([], 0)
 
 
 @pytest.mark.parametrize(("present", "missing"), [("train", "test"), ("test", "train"), ("val", "train and test")])

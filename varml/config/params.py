@@ -11,6 +11,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+# The value of ingest.group_from that is no regular expression.
+PARENT_FOLDER = "parent_folder"
+
 
 class Section(BaseModel):
     """A section: unknown keys are faults, values are not changed after reading."""
@@ -79,7 +82,8 @@ class Probe(Section):
 class Ingest(Section):
     """Labels, groups and splits."""
 
-    group_from: str | None = Field(description="regular expression searched in the path; its match is the group")
+    group_from: str | None = Field(description="parent_folder, or a regular expression searched in the path")
+    crossing_groups: Literal["refuse", "allow"]
     # Whole folds are held out, so a share between these is met as nearly as 1/n can.
     test_fraction: float = Field(ge=0.05, le=0.5)
     val_fraction: float = Field(ge=0.05, le=0.5)

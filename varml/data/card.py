@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from varml.data.manifest import lengths_sec
+from varml.data.splits import Splits
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Data card</title>
@@ -29,7 +30,7 @@ img {{ max-width: 100% }}
 """
 
 
-def data_card(manifest: pd.DataFrame, quarantine: pd.DataFrame, warnings: list[str]) -> dict[str, Any]:
+def data_card(manifest: pd.DataFrame, quarantine: pd.DataFrame, splits: Splits) -> dict[str, Any]:
     """Return the facts: counts by class and split, lengths, sizes, rates, codecs, readers, what was left out."""
     counts = manifest.groupby(["label", "split"]).size().unstack(fill_value=0)
     several = manifest.loc[manifest["num_video_streams"] > 1, "path"]
@@ -49,7 +50,8 @@ def data_card(manifest: pd.DataFrame, quarantine: pd.DataFrame, warnings: list[s
         "videos_with_several_video_streams": several.tolist(),
         "num_quarantined": len(quarantine),
         "quarantined_by_reason": _counts(quarantine["reason"]),
-        "warnings": warnings,
+        "num_crossing_groups": splits.num_crossing,
+        "warnings": splits.warnings,
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ from scipy.cluster.hierarchy import DisjointSet
 from varml.config.params import Params
 from varml.data.card import data_card
 from varml.data.clips import clip_fault, end_within
+from varml.data.groups import group_of
 from varml.data.labels import check_class_sizes
 from varml.data.manifest import COLUMNS, video_id_of
 from varml.data.names import to_text
@@ -56,6 +56,7 @@ def ingest(files: list[ScannedFile], source: Path, params: Params, memory: Memor
         test_fraction=params.ingest.test_fraction,
         val_fraction=params.ingest.val_fraction,
         seed=params.seed,
+        allow_crossing=params.ingest.crossing_groups == "allow",
     )
     rows = [
         {
@@ -70,15 +71,7 @@ def ingest(files: list[ScannedFile], source: Path, params: Params, memory: Memor
         for file, group, split in zip(readable, groups, splits.names.tolist(), strict=True)
     ]
     manifest = pd.DataFrame(rows)[COLUMNS]
-    return Ingested(manifest, quarantine, data_card(manifest, quarantine, splits.warnings))
-
-
-def group_of(file: ScannedFile, pattern: str | None) -> str:
-    """Return the group written for a file, else what ``pattern`` finds in its path, else the path itself."""
-    if file.group:
-        return file.group
-    match = re.search(pattern, file.path) if pattern else None
-    return to_text(match.group(0) if match else file.path)
+    return Ingested(manifest, quarantine, data_card(manifest, quarantine, splits))
 
 
 def join_copies(files: list[ScannedFile], groups: list[str]) -> list[str]:

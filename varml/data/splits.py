@@ -22,10 +22,14 @@ UNGROUPED = "folds mix the videos of a group, because fewer than two groups are 
 
 @dataclass
 class Splits:
-    """The split of each video, and what the user should know about how it came to be."""
+    """The split of each video, and what the user should know about how it came to be.
+
+    ``num_crossing`` groups stand in several of the splits that the user gave.
+    """
 
     names: Names
     warnings: list[str] = field(default_factory=list)
+    num_crossing: int = 0
 
 
 def make_splits(
@@ -36,17 +40,20 @@ def make_splits(
     test_fraction: float,
     val_fraction: float,
     seed: int,
+    allow_crossing: bool = False,
 ) -> Splits:
     """Return train, val or test for each video; no group stands on two sides.
 
     ``given`` holds the splits that the user wrote, or empty strings. Where only val is missing among them, it
-    is taken from train. With two groups one of them is test, and val is taken from the other regardless of
-    groups, with a warning. Raises DataError where groups or classes do not allow a split.
+    is taken from train. ``allow_crossing`` turns groups that cross them from an error into a warning. With two
+    groups one of them is test, and val is taken from the other regardless of groups, with a warning. Raises
+    DataError where groups or classes do not allow a split.
     """
     label_array, group_array = np.asarray(labels), np.asarray(groups)
     splits = Splits(np.full(len(label_array), "train", dtype="<U5"))
     if any(given):
-        splits.names = _checked(np.asarray(given), group_array)
+        splits.names = np.array(given, dtype="<U5")
+        _check_given(splits, group_array, allow_crossing)
     else:
         _need_two_groups(group_array)
         splits.names[hold_out(label_array, group_array, test_fraction, seed)] = "test"
@@ -115,20 +122,26 @@ def _need_two_groups(groups: Names) -> None:
         )
 
 
-def _checked(given: Names, groups: Names) -> Names:
-    missing = [name for name in ("train", "test") if name not in given]
+def _check_given(splits: Splits, groups: Names, allow_crossing: bool) -> None:
+    missing = [name for name in ("train", "test") if name not in splits.names]
     if missing:
         raise DataError(f"the column 'split' has no video in {' and '.join(missing)}; name some, or drop the column")
     sides = defaultdict(set)
-    for group, split in zip(groups.tolist(), given.tolist(), strict=True):
+    for group, split in zip(groups.tolist(), splits.names.tolist(), strict=True):
         sides[group].add(split)
     crossing = sorted(group for group, names in sides.items() if len(names) > 1)
-    if crossing:
+    if not crossing:
+        return
+    fact = (
+        f"group {crossing[0]!r} stands in {' and '.join(sorted(sides[crossing[0]]))} ({len(crossing)} groups cross the "
+        "given splits), which makes scores too good"
+    )
+    if not allow_crossing:
         raise DataError(
-            f"group {crossing[0]!r} stands in {' and '.join(sorted(sides[crossing[0]]))} ({len(crossing)} groups cross "
-            "the given splits), which makes scores too good; move its videos to one split, or drop the column 'split'"
+            f"{fact}; move its videos to one split, drop the given splits, or set ingest.crossing_groups to allow"
         )
-    return given.copy()
+    splits.num_crossing = len(crossing)
+    splits.warnings.append(f"{fact}; ingest.crossing_groups allows it")
 
 
 def _check_classes(splits: Splits, labels: Names) -> None:
