@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from benchmarks.report import Figure, report
@@ -71,11 +72,11 @@ def measure(folder: Path) -> list[Figure]:
     ]
 
 
-def timed_probe(path: Path) -> float:
+def timed_probe(path: Path, limits: Probe) -> float:
     """Return how many seconds probing takes, whether it accepts or refuses."""
     start = time.perf_counter()
     with suppress(VideoError):
-        probe_video(path)
+        probe_video(path, limits)
     return time.perf_counter() - start
 
 
@@ -87,7 +88,9 @@ def probe_times(source: Path, records: Iterable[str], probe: Probe) -> dict[str,
 
     named = {source / path: path for path in records}
     # One at a time: what is measured is a file, not how two share a core.
-    outcomes = map_isolated(timed_probe, list(named), num_workers=1, timeout_sec=limit_sec, memory_mb=probe.memory_mb)
+    outcomes = map_isolated(
+        partial(timed_probe, limits=probe), list(named), num_workers=1, timeout_sec=limit_sec, memory_mb=probe.memory_mb
+    )
     times = {}
     for outcome in outcomes:
         timed_out = "limit of" in (outcome.reason or "")

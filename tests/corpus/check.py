@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from varml.config import Params, load_params
-from varml.data.ingest import printable_path
 from varml.data.manifest import read_manifest
+from varml.data.names import to_text
 from varml.ground.paths import MANIFEST, QUARANTINE
 from varml.video.frames import frames_files, read_frames
 from varml.video.reader import Frames
@@ -64,7 +64,7 @@ def read_outcomes(project: Path) -> dict[str, Outcome]:
 
 def outcome_of(path: str, outcomes: Mapping[str, Outcome]) -> Outcome | None:
     """Return what became of the file at ``path``, or None where nothing is said of it."""
-    return outcomes.get(path) or outcomes.get(printable_path(path))
+    return outcomes.get(to_text(path))
 
 
 def wrong_decisions(records: Mapping[str, Record], outcomes: Mapping[str, Outcome]) -> Iterator[Finding]:

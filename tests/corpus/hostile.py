@@ -15,7 +15,7 @@ from .kit import Kit, Shot, changed, encoded, record_of
 from .mp4 import change, repeated
 from .record import Entry
 
-_NO_CONTAINER = "known container"
+_NO_CONTAINER = "known container|is an image"
 _REAL = "real.ts"
 _HUGE_FIRST = 3000
 _PLAYLIST = f"#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n{_REAL}\n#EXT-X-ENDLIST\n"

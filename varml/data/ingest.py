@@ -86,8 +86,6 @@ def join_copies(files: list[ScannedFile], groups: list[str]) -> list[str]:
 def _reason_before_opening(file: ScannedFile, source: Path) -> str | None:
     if not file.digest:
         return "does not exist"
-    if file.path.lower().endswith(IMAGE_SUFFIXES) and (source / file.path).is_file():
-        return "is an image; a folder of frames holds numbered images of one prefix and nothing else"
     return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,8 @@ def _video_stream(container: Any) -> Any:
     if not container.streams.video:
         raise VideoError("has no video stream")
     stream = container.streams.best("video") or container.streams.video[0]
+    if stream.codec_context is None:
+        raise VideoError("its video is in a format that FFmpeg does not decode; encode it again")
     if stream.disposition & av.stream.Disposition.attached_pic:
         raise VideoError("has no video stream, only a cover picture")
     return stream
@@ -147,10 +150,11 @@ def gives_frame(packet: Any) -> bool:
 def seconds_from_first(ticks: Sequence[int | None], tick_sec: float, fps: float) -> Times:
     """Return presentation times as ascending seconds from the first; frames without own times are spaced by ``fps``."""
     known = [tick for tick in ticks if tick is not None]
-    # Two frames may share a time; where most do, the times are made up.
-    if len(known) < len(ticks) or len(set(known)) < len(known) / 2 or not tick_sec:
+    # Frames come in the order of presentation: two may share a time, and times that fall back are made up.
+    rises = all(before <= after for before, after in pairwise(known))
+    if len(known) < len(ticks) or not rises or not tick_sec or known[0] == known[-1]:
         return np.arange(len(ticks), dtype=np.float64) / fps
-    seconds = np.sort(np.asarray(known, dtype=np.float64)) * tick_sec
+    seconds = np.asarray(known, dtype=np.float64) * tick_sec
     return seconds - seconds[0]
 
 

@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 
 from varml.errors import VideoError
+from varml.video.frame_folder import IMAGE_SUFFIXES
 
 # Demuxers that a file of bytes may choose. Playlists, concat scripts, SDP and image sequences are not among
 # them: they name other files, which a decoder would open.
@@ -52,8 +53,14 @@ def check_is_video_file(path: Path) -> str:
     with path.open("rb") as file:
         container = container_of(file.read(_HEAD_BYTES))
     if container is None:
-        raise VideoError("is no video container: its first bytes are of no kind that is read; encode it again as mp4")
+        raise VideoError(_why_unknown(path))
     return container
+
+
+def _why_unknown(path: Path) -> str:
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return "is an image; a folder of frames holds numbered images of one prefix and nothing else"
+    return "is in no known container, by its first bytes; encode it again as mp4"
 
 
 def container_of(head: bytes) -> str | None:

@@ -70,6 +70,7 @@ def probe_video(path: Path, limits: Probe, frame_rate: float = 25.0) -> VideoInf
         return _probe_folder(path, limits, frame_rate)
     container_name = check_is_video_file(path)
     with open_stream(path) as (container, stream):
+        PixelLimit(limits).check(stream.codec_context.width, stream.codec_context.height)
         index = index_of(demux(container, stream), stream)
     spots = [] if index is None else choose_spots(index)
     survey = survey_video(path, limits, spots, lambda frame, time_sec: None)
@@ -115,7 +116,7 @@ def choose_spots(index: PacketIndex) -> list[int]:
     last = len(index.pts) - 1
     keys = np.searchsorted(index.shown, index.pts[index.is_key])
     # The first key frame begins the file; those between are where a seek may land wrong.
-    chosen = keys[np.unique(np.linspace(min(1, len(keys) - 1), len(keys) - 1, NUM_KEY_SPOTS).round().astype(int))]
+    chosen = keys[1:][np.unique(np.linspace(0, len(keys) - 2, NUM_KEY_SPOTS).round().astype(int))] if len(keys) > 1 else keys
     spots = {*np.linspace(0, last, NUM_EVEN_SPOTS).round(), *chosen, *(chosen - 1), *(chosen + 1)}
     return sorted(int(spot) for spot in spots if 0 <= spot <= last)
 

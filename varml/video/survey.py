@@ -67,7 +67,6 @@ def survey_video(path: Path, limits: Probe, spots: Collection[int], look: Callab
     with open_stream(path) as (container, stream):
         survey = _header(container, stream)
         pixels = PixelLimit(limits)
-        pixels.check(stream.codec_context.width, stream.codec_context.height)
         raw_sizes = set()
         for frame in decode_stream(container, stream, survey.failed.append):
             pixels.check(frame.width, frame.height, survey.num_frames + 1)
