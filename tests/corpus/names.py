@@ -3,14 +3,6 @@
 from __future__ import annotations
 
 import os
-import struct
-import unicodedata
-from typing import Any
-
-from .codecs import H264
-from .kit import Kit, Shot, changed
-from .mp4 import box
-from .record import Entry
 
 _SHORT = 24
 _FIRST = 2000

@@ -23,7 +23,6 @@ from varml.errors import DataError
 from varml.ground.engine import map_isolated, resolve_num_workers
 from varml.ground.memory import Memory
 from varml.ground.progress import progress
-from varml.video.frame_folder import IMAGE_SUFFIXES
 from varml.video.probe import VideoInfo, probe_limit_sec, probe_video
 
 # Raise it when probing the same file may say something else.

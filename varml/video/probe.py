@@ -116,7 +116,9 @@ def choose_spots(index: PacketIndex) -> list[int]:
     last = len(index.pts) - 1
     keys = np.searchsorted(index.shown, index.pts[index.is_key])
     # The first key frame begins the file; those between are where a seek may land wrong.
-    chosen = keys[1:][np.unique(np.linspace(0, len(keys) - 2, NUM_KEY_SPOTS).round().astype(int))] if len(keys) > 1 else keys
+    chosen = (
+        keys[1:][np.unique(np.linspace(0, len(keys) - 2, NUM_KEY_SPOTS).round().astype(int))] if len(keys) > 1 else keys
+    )
     spots = {*np.linspace(0, last, NUM_EVEN_SPOTS).round(), *chosen, *(chosen - 1), *(chosen + 1)}
     return sorted(int(spot) for spot in spots if 0 <= spot <= last)
 
