@@ -137,10 +137,10 @@ def _sort_out(
     for file in files:
         reason = reasons.get(file.path) or clip_fault(file, infos[file.path].duration_sec)
         if reason:
-            left_out.append([to_text(file.path), file.start_sec, file.end_sec, reason])
+            left_out.append([to_text(file.path), reason, file.start_sec, file.end_sec])
         else:
             readable.append(file)
-    return readable, pd.DataFrame(left_out, columns=["path", "start_sec", "end_sec", "reason"])
+    return readable, pd.DataFrame(left_out, columns=["path", "reason", "start_sec", "end_sec"])
 
 
 def _check_bad_fraction(quarantine: pd.DataFrame, total: int, limit: float) -> None:
