@@ -167,7 +167,7 @@ def test_no_bad_file_at_all_is_allowed_by_zero(
     done: Ingested, files: list[ScannedFile], tree: Path, make_params: Callable[..., Params], memory: Memory
 ):
     result = ingest(known(files), tree, make_params({"max_bad_fraction": 0}), memory)
-    assert result.quarantine.columns.tolist() == ["path", "start_sec", "end_sec", "reason"]
+    assert result.quarantine.columns.tolist() == ["path", "reason", "start_sec", "end_sec"]
     assert len(result.quarantine) == 0
     assert result.card["quarantined_by_reason"] == {}
 
@@ -233,8 +233,8 @@ def test_a_clip_must_begin_inside_its_video_and_may_end_a_little_later(
     clips = [clip_of(first, *times) for times in ((0.1, 1.6), (0.1, 1.61), (0.5, 0.6), (0.6, 0.7))]
     result = ingest([*clips, *rest], tree, make_params({"max_bad_fraction": 0.5}), memory)
     assert result.quarantine.to_numpy().tolist() == [
-        [first.path, "0.1", "1.61", "its clip ends at 1.61 s and the video at 0.6 s"],
-        [first.path, "0.6", "0.7", "its clip begins at 0.6 s and the video ends at 0.6 s"],
+        [first.path, "its clip ends at 1.61 s and the video at 0.6 s", "0.1", "1.61"],
+        [first.path, "its clip begins at 0.6 s and the video ends at 0.6 s", "0.6", "0.7"],
     ]
     mine = result.manifest[result.manifest["path"] == first.path]
     assert mine[["start_sec", "end_sec"]].to_numpy().tolist() == [["0.1", "0.6"], ["0.5", "0.6"]]

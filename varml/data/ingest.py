@@ -48,15 +48,7 @@ def ingest(files: list[ScannedFile], source: Path, params: Params, memory: Memor
     _check_bad_fraction(quarantine, len(files), params.data.max_bad_fraction)
     check_class_sizes([file.label for file in readable], params.data.min_videos_per_class, "readable videos")
     groups = join_copies(readable, [group_of(file, params.ingest.group_from) for file in readable])
-    splits = make_splits(
-        [file.label for file in readable],
-        groups,
-        [file.split for file in readable],
-        test_fraction=params.ingest.test_fraction,
-        val_fraction=params.ingest.val_fraction,
-        seed=params.seed,
-        allow_crossing=params.ingest.crossing_groups == "allow",
-    )
+    splits = splits_of(readable, groups, params)
     rows = [
         {
             **asdict(file),
@@ -71,6 +63,19 @@ def ingest(files: list[ScannedFile], source: Path, params: Params, memory: Memor
     ]
     manifest = pd.DataFrame(rows)[COLUMNS]
     return Ingested(manifest, quarantine, data_card(manifest, quarantine, splits))
+
+
+def splits_of(files: list[ScannedFile], groups: list[str], params: Params) -> Splits:
+    """Return the split of each file, as the params ask for it."""
+    return make_splits(
+        [file.label for file in files],
+        groups,
+        [file.split for file in files],
+        test_fraction=params.ingest.test_fraction,
+        val_fraction=params.ingest.val_fraction,
+        seed=params.seed,
+        allow_crossing=params.ingest.crossing_groups == "allow",
+    )
 
 
 def join_copies(files: list[ScannedFile], groups: list[str]) -> list[str]:
@@ -130,10 +135,10 @@ def _sort_out(
     for file in files:
         reason = reasons.get(file.path) or clip_fault(file, infos[file.path].duration_sec)
         if reason:
-            left_out.append([to_text(file.path), file.start_sec, file.end_sec, reason])
+            left_out.append([to_text(file.path), reason, file.start_sec, file.end_sec])
         else:
             readable.append(file)
-    return readable, pd.DataFrame(left_out, columns=["path", "start_sec", "end_sec", "reason"])
+    return readable, pd.DataFrame(left_out, columns=["path", "reason", "start_sec", "end_sec"])
 
 
 def _check_bad_fraction(quarantine: pd.DataFrame, total: int, limit: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from varml.config.params import Params
+from varml.data.splits import UNGROUPED
 from varml.ground.content_key import file_digest
 from varml.ground.paths import CONTACT_SHEET, DATA_CARD, DATA_PAGE, MANIFEST
 from varml.tracking.runs import KIND, TrackedRun, create_run, delete_unfinished_children, find_own_run, reap_runs
@@ -36,4 +37,4 @@ def open_search_run(name: str, params: Params, warnings: list[str]) -> TrackedRu
 
 def folds_tag(warnings: list[str]) -> dict[str, str]:
     """Return the tag that says whether validation kept groups apart."""
-    return {"varml.folds": "ungrouped" if warnings else "grouped"}
+    return {"varml.folds": "ungrouped" if UNGROUPED in warnings else "grouped"}
