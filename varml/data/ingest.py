@@ -18,7 +18,7 @@ from varml.data.labels import check_class_sizes
 from varml.data.manifest import COLUMNS, video_id_of
 from varml.data.names import to_text
 from varml.data.scan import ScannedFile
-from varml.data.splits import make_splits
+from varml.data.splits import Splits, make_splits
 from varml.errors import DataError
 from varml.ground.engine import map_isolated, resolve_num_workers
 from varml.ground.memory import Memory
