@@ -11,13 +11,14 @@ _OPEN_GOP = "-g 12 -bf 3 -x264-params open-gop=1:scenecut=0"
 VP8 = "-c:v libvpx -deadline good -cpu-used 5 -crf 10 -b:v 1M"
 VP9 = "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -crf 20 -b:v 0 -pix_fmt yuv420p"
 _HIDDEN = "-deadline good -cpu-used 5 -auto-alt-ref 1 -lag-in-frames 16 -b:v 1M -pix_fmt yuv420p"
+_PYRAMID = "-x264-params b-pyramid=normal:b-adapt=0:scenecut=0"
 _FIELDS = "-flags:v +ildct+ilme"
 
 CODECS = [
     encoded("h264_baseline.mp4", f"{H264} -profile:v baseline"),
     encoded("h264_main.mp4", f"{H264} -profile:v main"),
     encoded("h264_high_b_frames.mp4", f"{H264} -bf 3 -x264-params scenecut=0"),
-    encoded("h264_b_pyramid.mp4", f"{H264} -bf 7 -x264-params b-pyramid=normal:b-adapt=0:scenecut=0"),
+    encoded("h264_b_pyramid.mp4", f"{H264} -bf 7 {_PYRAMID}"),
     encoded("h264_open_gop.mp4", f"{H264} {_OPEN_GOP}"),
     encoded("h264_open_gop.ts", f"{H264} {_OPEN_GOP}"),
     encoded("h264_long_gop.mp4", f"{H264} -g 1000 -bf 0", num_frames=240),
@@ -31,7 +32,10 @@ CODECS = [
     encoded("h264_rgb.mkv", "-c:v libx264rgb -preset veryfast -crf 18 -pix_fmt rgb24"),
     encoded("h264_full_range.mp4", f"{H264} -pix_fmt yuvj420p -color_range pc"),
     encoded("h264_fields_first_top.mp4", f"{H264} {_FIELDS} -x264-params tff=1"),
-    encoded("h264_b_frames.avi", f"{H264} -bf 2", notes="AVI has no presentation times"),
+    # AVI has no presentation times, and what a seek in such a file gives depends on the decoder's luck.
+    encoded("h264_b_frames.avi", f"{H264} -bf 2"),
+    encoded("h264_b_pyramid.avi", f"{H264} -bf 3 {_PYRAMID}"),
+    encoded("h264_many_b_frames.avi", f"{H264} -bf 7 {_PYRAMID}"),
     encoded("hevc.mp4", H265),
     encoded("hevc_10_bit.mkv", f"{H265} -pix_fmt yuv420p10le"),
     encoded("hevc_open_gop.mp4", f"{H265} -g 12 -bf 3 -x265-params log-level=none:open-gop=1:scenecut=0"),
