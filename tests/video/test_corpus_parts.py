@@ -15,7 +15,7 @@ from corpus.kit import Kit
 from corpus.record import Entry
 from corpus.truth import allowed_frames, wanted_times
 
-from varml.video.frames import scale_short_side
+from varml.video.scale import scale, scaled_size
 
 INDICES = [*range(0, 300), *range(300, 65536, 977), 65535]
 
@@ -29,7 +29,7 @@ def test_every_index_is_read_back_at_every_size(size: tuple[int, int]):
 def test_the_barcode_survives_scaling_blur_and_jpeg(short_side_px: int):
     for index in INDICES[::7]:
         gray = cv2.GaussianBlur(barcode_frame(index, 128, 96), (5, 5), 0)
-        scaled = scale_short_side(np.repeat(gray[..., None], 3, axis=2), short_side_px)
+        scaled = scale(np.repeat(gray[..., None], 3, axis=2), scaled_size(128, 96, short_side_px))
         coded = simplejpeg.encode_jpeg(np.ascontiguousarray(scaled), 50, "RGB", "420")
         assert read_barcode(simplejpeg.decode_jpeg(coded)) == index
 

@@ -105,7 +105,7 @@ class _Indexed:
     def timestamps_sec(self) -> Times:
         """Presentation times of all frames in seconds from the first."""
         assert self.index is not None
-        return seconds_from_first(self.index.shown.tolist(), self.index.tick_sec, 0.0)
+        return seconds_from_first(self.index.shown.tolist(), self.index.tick_sec, self._source.fps or 25.0)
 
     def frames(self, wanted: set[int]) -> Iterator[tuple[int, Any]]:
         """Yield the wanted frames with their places."""
