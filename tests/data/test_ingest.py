@@ -16,6 +16,7 @@ from varml.data.ingest import Ingested, ingest
 from varml.data.manifest import COLUMNS, video_id_of
 from varml.data.scan import ScannedFile, scan
 from varml.errors import DataError
+from varml.ground.engine import map_isolated
 from varml.ground.memory import Memory
 
 SHIPPED = Path(__file__).resolve().parents[2] / "params.yaml"
@@ -123,6 +124,36 @@ def test_what_was_probed_is_not_probed_again(
     assert again.manifest.equals(done.manifest)
     assert again.quarantine.equals(done.quarantine)
     assert again.card == done.card
+
+
+def test_of_copies_one_is_probed_for_all(
+    files: list[ScannedFile], tree: Path, make_params: Callable[..., Params], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):  # fmt: skip
+    probed: list[Path] = []
+
+    def spy(function: Any, items: Any, **how: Any) -> Any:
+        probed.extend(items)
+        return map_isolated(function, items, **how)
+
+    monkeypatch.setattr("varml.data.ingest.map_isolated", spy)
+    by_path = {file.path: file for file in files}
+    good, bad = by_path["run/person0_0.mp4"], by_path[BROKEN]
+    for number in range(3):
+        for file in (good, bad):
+            (tmp_path / f"{number}" / file.path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(tree / file.path, tmp_path / f"{number}" / file.path)
+    rows = [
+        replace(file, path=f"{number}/{file.path}", label=label, group=f"{number}", split=split)
+        for file, label in ((good, "run"), (good, "wave"), (bad, "run"))
+        for number, split in enumerate(("train", "val", "test"))
+    ]
+    few = make_params({"max_bad_fraction": 0.5, "min_videos_per_class": 3}, {"crossing_groups": "allow"})
+    result = ingest(rows, tmp_path, few, Memory(tmp_path / "memory"))
+    assert len(probed) == 2
+    assert result.manifest["num_frames"].tolist() == [6] * 6
+    assert result.quarantine["path"].tolist() == [f"{number}/{BROKEN}" for number in range(3)]
+    assert result.quarantine["reason"].nunique() == 1
 
 
 def known(files: list[ScannedFile], *without: str) -> list[ScannedFile]:

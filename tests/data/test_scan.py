@@ -52,6 +52,15 @@ def test_a_changed_file_has_a_new_digest(source: Path, memory: Memory):
     assert [a == b for a, b in zip(before, after, strict=True)] == [True, False, True, True, True, True]
 
 
+def test_a_scan_that_digests_nothing_reports_no_progress(
+    source: Path, memory: Memory, capsys: pytest.CaptureFixture[str]
+):
+    scan(source, None, 3, memory)
+    assert "digest" in capsys.readouterr().err
+    scan(source, None, 3, memory)
+    assert capsys.readouterr().err == ""
+
+
 def test_a_file_that_grew_at_the_same_time_has_a_new_digest(source: Path, memory: Memory):
     scan(source, None, 3, memory)
     file = source / "run" / "1.mp4"

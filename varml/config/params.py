@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 # The value of ingest.group_from that is no regular expression.
 PARENT_FOLDER = "parent_folder"
+Balance = Literal["none", "weights", "sampler"]
 
 
 class Section(BaseModel):
@@ -168,6 +169,7 @@ class Train(Section):
     lr: Annotated[float, searchable(gt=0, le=1)]
     weight_decay: Annotated[float, searchable(ge=0)]
     label_smoothing: Annotated[float, searchable(ge=0, lt=1)]
+    balance: Annotated[Balance, searchable()]
 
 
 class Search(Section):

@@ -105,11 +105,13 @@ def _is_utf8(path: str) -> bool:
 def _probe_all(
     files: list[ScannedFile], source: Path, params: Params, memory: Memory
 ) -> tuple[dict[str, VideoInfo], dict[str, str]]:
-    known = memory.get_all()
     keys = {file.path: _probe_key(file) for file in files}
     reasons = {file.path: reason for file in files if (reason := _reason_before_opening(file, source))}
-    infos = {path: VideoInfo(**known[key]) for path, key in keys.items() if key in known and path not in reasons}
-    by_path = {source / f.path: f for f in files if f.path not in infos and f.path not in reasons}
+    found = {key: VideoInfo(**known) for key, known in memory.get(keys.values()).items()}
+    # Of copies one is probed.
+    new = {keys[file.path]: file for file in files if keys[file.path] not in found and file.path not in reasons}
+    by_path = {source / file.path: file for file in new.values()}
+    failed: dict[str, str] = {}
     probe = params.ingest.probe
     outcomes = map_isolated(
         partial(probe_video, limits=probe, frame_rate=params.ingest.frame_rate),
@@ -119,13 +121,14 @@ def _probe_all(
         memory_mb=probe.memory_mb,
     )
     for outcome in progress(outcomes, len(by_path), "probe"):
-        file = by_path[outcome.item]
+        key = keys[by_path[outcome.item].path]
         if outcome.result is None:
-            reasons[file.path] = str(outcome.reason)
+            failed[key] = str(outcome.reason)
         else:
-            infos[file.path] = outcome.result
-            memory.put({keys[file.path]: asdict(outcome.result)})
-    return infos, reasons
+            found[key] = outcome.result
+            memory.put({key: asdict(outcome.result)})
+    reasons |= {path: failed[key] for path, key in keys.items() if key in failed and path not in reasons}
+    return {path: found[key] for path, key in keys.items() if path not in reasons}, reasons
 
 
 def _sort_out(

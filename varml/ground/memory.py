@@ -26,12 +26,6 @@ class Memory:
         with closing(self._connect()) as connection, connection:
             connection.execute(_CREATE)
 
-    def get_all(self) -> dict[str, Any]:
-        """Return everything that is remembered."""
-        with closing(self._connect()) as connection:
-            rows = connection.execute("SELECT key, value FROM memory").fetchall()
-        return {key: json.loads(value) for key, value in rows}
-
     def get(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return what is remembered of ``keys``; the rest of a memory that has grown for years stays where it is."""
         wanted, found = list(dict.fromkeys(keys)), dict[str, Any]()
