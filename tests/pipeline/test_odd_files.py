@@ -16,7 +16,7 @@ from corpus.truth import allowed_frames, wanted_times
 from project import Project, make_project
 
 from varml.config import load_params
-from varml.video.frames import scale_short_side
+from varml.video.scale import scale, scaled_size
 from varml.video.reader import Frames
 
 ODD = Path(__file__).resolve().parents[2] / "../shared/data/odd"
@@ -91,10 +91,11 @@ def test_each_stored_frame_is_the_one_that_its_time_asks_for(run: Run) -> None:
 def plain_frames(path: Path, short_side_px: int) -> list[Frames]:
     """Return all frames of the first stream, upright and scaled."""
     with av.open(str(path)) as container:
-        return [
-            scale_short_side(np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90) % 4), short_side_px)
+        images = [
+            np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90) % 4)
             for frame in container.decode(video=0)
         ]
+    return [scale(image, scaled_size(image.shape[1], image.shape[0], short_side_px)) for image in images]
 
 
 def difference(one: Frames, other: Frames) -> float:

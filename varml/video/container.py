@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,8 @@ from varml.video.reader import Frames, Times
 _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(DEMUXERS)}
 
 MAX_RETRIES = 1000
+# Frames that a decoder holds back at most (H.264, table A-1); damage disturbs times by as much.
+MAX_REORDERED = 16
 
 Ticks = npt.NDArray[np.int64]  # presentation times in units of the stream's time base
 
@@ -46,7 +47,10 @@ def ffmpeg_errors() -> Iterator[None]:
     try:
         yield
     except av.error.FFmpegError as error:
-        raise VideoError(f"cannot be decoded: {error.strerror or error}") from error
+        # What FFmpeg borrows from the system, such as "Device or resource busy", says nothing of a file.
+        own = isinstance(error, av.error.InvalidDataError | av.error.EOFError)
+        reason = error.strerror if own else f"FFmpeg gives up on its data, error {error.errno}"
+        raise VideoError(f"cannot be decoded: {reason}") from error
 
 
 def _video_stream(container: Any) -> Any:
@@ -148,14 +152,23 @@ def gives_frame(packet: Any) -> bool:
 
 
 def seconds_from_first(ticks: Sequence[int | None], tick_sec: float, fps: float) -> Times:
-    """Return presentation times as ascending seconds from the first; frames without own times are spaced by ``fps``."""
-    known = [tick for tick in ticks if tick is not None]
-    # Frames come in the order of presentation: two may share a time, and times that fall back are made up.
-    rises = all(before <= after for before, after in pairwise(known))
-    if len(known) < len(ticks) or not rises or not tick_sec or known[0] == known[-1]:
-        return np.arange(len(ticks), dtype=np.float64) / fps
-    seconds = np.asarray(known, dtype=np.float64) * tick_sec
-    return seconds - seconds[0]
+    """Return presentation times as ascending seconds from the first; made-up times are replaced by even ones.
+
+    ``ticks`` are those of the frames in the order in which they are decoded, which is that of presentation. Times
+    that are missing, all equal, or that fall back further than a decoder reorders are made up.
+    """
+    even = np.arange(len(ticks), dtype=np.float64) / fps
+    if not ticks or None in ticks or not tick_sec:
+        return even
+    given = np.array(ticks, dtype=np.float64)
+    order = np.argsort(given, kind="stable")
+    if given.min() == given.max() or np.abs(order - np.arange(len(order))).max() > MAX_REORDERED:
+        return even
+    seconds = (given[order] - given.min()) * tick_sec
+    if len(seconds) > 2 and seconds[-1] == seconds[-2]:
+        # MPEG-1's last frame repeats the time of the one before; it is shown after it.
+        seconds[-1] += float(np.median(np.diff(seconds)))
+    return seconds
 
 
 def nominal_fps(stream: Any) -> float:
