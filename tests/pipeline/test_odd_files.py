@@ -16,8 +16,8 @@ from corpus.truth import allowed_frames, wanted_times
 from project import Project, make_project
 
 from varml.config import load_params
-from varml.video.scale import scale, scaled_size
 from varml.video.reader import Frames
+from varml.video.scale import scale, scaled_size
 
 ODD = Path(__file__).resolve().parents[2] / "../shared/data/odd"
 LEAST_SHARE = 0.85
@@ -91,11 +91,14 @@ def test_each_stored_frame_is_the_one_that_its_time_asks_for(run: Run) -> None:
 def plain_frames(path: Path, short_side_px: int) -> list[Frames]:
     """Return all frames of the first stream, upright and scaled."""
     with av.open(str(path)) as container:
-        images = [
-            np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90) % 4)
-            for frame in container.decode(video=0)
-        ]
-    return [scale(image, scaled_size(image.shape[1], image.shape[0], short_side_px)) for image in images]
+        aspect = float(container.streams.video[0].sample_aspect_ratio or 1)
+        return [_shown(frame, aspect, short_side_px) for frame in container.decode(video=0)]
+
+
+def _shown(frame: av.VideoFrame, aspect: float, short_side_px: int) -> Frames:
+    width, height, turns = round(frame.width * aspect), frame.height, round(frame.rotation / 90) % 4
+    size = scaled_size(*((height, width) if turns % 2 else (width, height)), short_side_px)
+    return scale(np.rot90(frame.to_ndarray(format="rgb24"), turns), size)
 
 
 def difference(one: Frames, other: Frames) -> float:
