@@ -12,24 +12,28 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured value; ``goal`` is an upper bound, or None where there is none."""
+    """One measured value; ``goal`` is an upper bound, a lower one where ``at_least``, or None where there is none."""
 
     name: str
     value: float
     unit: str
     goal: float | None = None
+    at_least: bool = False
 
     @property
     def ok(self) -> bool | None:
         """Whether the goal is reached, or None where there is none."""
-        return None if self.goal is None else self.value <= self.goal
+        if self.goal is None:
+            return None
+        return self.value >= self.goal if self.at_least else self.value <= self.goal
 
 
 def report(title: str, figures: list[Figure], json_file: Path | None) -> None:
     """Print ``figures`` as a table, and write them to ``json_file`` where one is named."""
     table = Table("name", "value", "goal", "", title=title, title_justify="left")
     for figure in figures:
-        goal = "" if figure.goal is None else f"at most {figure.goal:g} {figure.unit}"
+        bound = "at least" if figure.at_least else "at most"
+        goal = "" if figure.goal is None else f"{bound} {figure.goal:g} {figure.unit}"
         mark = {True: "ok", False: "MISSED", None: ""}[figure.ok]
         table.add_row(figure.name, f"{figure.value:.2f} {figure.unit}", goal, mark)
     Console(soft_wrap=True).print(table)

@@ -3,7 +3,7 @@
 from pipelines._stage import run_stage
 from varml.config.check import source_folder
 from varml.config.params import Params
-from varml.data.manifest import read_manifest
+from varml.data.manifest import clips_of, read_manifest
 from varml.errors import VideoError
 from varml.ground.engine import map_isolated
 from varml.ground.paths import FRAMES, MANIFEST
@@ -18,22 +18,22 @@ def main(params: Params) -> None:
     manifest = read_manifest(MANIFEST)
     source = source_folder(str(params.data.source))
     tasks = [
-        FrameTask(source / row.path, row.reader, row.num_frames, target, params.frames)
-        for row, target in zip(manifest.itertuples(), frames_files(manifest, params.frames), strict=True)
+        FrameTask(clip, target, params.frames)
+        for clip, target in zip(clips_of(manifest, source), frames_files(manifest, params.frames), strict=True)
         if not target.exists()
     ]
     outcomes = map_isolated(
         extract_frames,
         tasks,
         num_workers=params.engine.num_workers,
-        timeout_sec=lambda task: probe_limit_sec(params.ingest.probe, task.video.stat().st_size),
+        timeout_sec=lambda task: probe_limit_sec(params.ingest.probe, task.clip.source.path.stat().st_size),
         memory_mb=params.ingest.probe.memory_mb,
     )
     for outcome in progress(outcomes, len(tasks), "frames"):
         if outcome.reason:
             raise VideoError(
-                f"{outcome.item.video} {outcome.reason}, though ingest could read it; run `dvc repro` again if it was "
-                "changed meanwhile, or raise ingest.probe.timeout_sec or ingest.probe.memory_mb"
+                f"{outcome.item.clip.source.path} {outcome.reason}, though ingest could read it; run `dvc repro` again "
+                "if it was changed meanwhile, or raise ingest.probe.timeout_sec or ingest.probe.memory_mb"
             )
 
 

@@ -5,6 +5,7 @@ from varml.config.check import source_faults, source_folder
 from varml.config.params import Params
 from varml.config.space import backbones_of
 from varml.data.scan import scan, write_files
+from varml.data.split_check import check_splits
 from varml.errors import ConfigError
 from varml.ground.atomic import write_json
 from varml.ground.memory import Memory
@@ -19,7 +20,10 @@ def main(params: Params) -> None:
         raise ConfigError(faults)
     source = source_folder(str(params.data.source))
     memory = Memory(state_folder() / "digests.sqlite")
-    write_files(FILES, scan(source, params.data.annotations, params.data.min_videos_per_class, memory))
+    data = params.data
+    files = scan(source, data.annotations, data.min_videos_per_class, memory, data.split_lists)
+    check_splits(files, params, memory)
+    write_files(FILES, files)
     weights = {name: weights_identity(name, params.features.weights) for name in backbones_of(params)}
     write_json(WEIGHTS, weights)
 

@@ -10,12 +10,24 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from varml.config.params import Probe
+from varml.video.clip import Clip
+from varml.video.reader import Source
+
 NUM_BITS = 10
 BLOCK_PX = 8
 BARCODE_PX = 8
 WIDTH = NUM_BITS * BLOCK_PX
 HEIGHT = 64
 WHITE, BLACK = 235, 20
+LIMITS = Probe(
+    timeout_sec=10,
+    timeout_sec_per_mb=1,
+    memory_mb=4096,
+    max_frame_megapixels=40,
+    max_video_gigapixels=1000,
+    reader="decord",
+)
 
 Image = npt.NDArray[np.uint8]
 
@@ -55,11 +67,12 @@ def write_video(
     options: Mapping[str, str] | None = None,
     rotation: float | None = None,
     times: Iterable[int] | None = None,
+    aspect: Fraction | None = None,
 ) -> Path:
     """Encode ``frames`` and return ``path``.
 
     ``rotation`` writes a display matrix that turns frames counter-clockwise by so many degrees; ``times`` are the
-    presentation times in milliseconds, where they are not even.
+    presentation times in milliseconds, where they are not even; ``aspect`` is the width of a pixel over its height.
     """
     images = list(frames)
     height, width = images[0].shape[:2]
@@ -69,6 +82,8 @@ def write_video(
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         if times is not None:
             stream.codec_context.time_base = Fraction(1, 1000)
+        if aspect is not None:
+            stream.codec_context.sample_aspect_ratio = aspect
         if rotation is not None:
             stream.set_display_rotation(rotation)
         stamps = list(range(len(images))) if times is None else list(times)
@@ -84,3 +99,8 @@ def write_video(
 def write_barcodes(path: Path, num_frames: int, fps: Fraction | int = 10, **how: object) -> Path:
     """Write a video of ``num_frames`` barcode frames and return ``path``."""
     return write_video(path, map(barcode_frame, range(num_frames)), fps, **how)  # type: ignore[arg-type]
+
+
+def clip(path: Path, reader: str, num_frames: int, size: tuple[int, int] = (WIDTH, HEIGHT)) -> Clip:
+    """Return the whole of a video of ``num_frames`` frames as a clip."""
+    return Clip(Source(path, reader, num_frames), *size)

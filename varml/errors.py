@@ -10,7 +10,8 @@
     ├── WeightsError     pretrained weights cannot be found or do not fit
     ├── ModelError       a model folder is missing, altered or of another format
     ├── SearchError      no trial of the search can be used
-    └── TrackingError    MLflow has not got the run, model or version asked for
+    ├── TrackingError    MLflow has not got the run, model or version asked for
+    └── EngineError      a worker process does not start
 
 Each message states the thing, the rule, the value that broke it and the remedy. Stages and the command line
 print the message without a traceback and exit with status 1.
@@ -84,3 +85,7 @@ class SearchError(VarmlError):
 
 class TrackingError(VarmlError):
     """MLflow has not got the run, the model or the version asked for."""
+
+
+class EngineError(VarmlError):
+    """A worker process does not start."""

@@ -166,3 +166,40 @@ def test_annotations_that_do_not_exist_name_any_csv_there_is(check: Check, proje
 def test_annotations_that_are_a_folder(check: Check):
     (fault,) = check({"data.annotations": "wave"})
     assert (fault.path, fault.value) == ("data.annotations", "wave")
+
+
+LISTS = "data.split_lists"
+
+
+def test_split_lists_are_files_below_the_source(check: Check, project: Path):
+    (project / "sample" / "lists").mkdir()
+    for name in ("lists/train01.txt", "lists/test01.txt"):
+        (project / "sample" / name).touch()
+    (project / "outside.txt").touch()
+    (project / "sample" / "linked.txt").symlink_to(project / "outside.txt")
+    assert check({f"{LISTS}.train": ["lists/train01.txt"], f"{LISTS}.test": ["lists/test01.txt"]}) == []
+    wrong = ["lists/train1.txt", "wave", "linked.txt", "../outside.txt", str(project / "outside.txt"), "a\0"]
+    faults = check({f"{LISTS}.train": wrong, f"{LISTS}.test": ["lists/test01.txt"]})
+    assert [(fault.path, fault.value) for fault in faults] == [(f"{LISTS}.train", name) for name in wrong]
+    assert {fault.rule for fault in faults} == {"must be a file below sample"}
+    assert faults[0].nearest == "lists/train01.txt"
+
+
+@pytest.mark.parametrize("given", [["train"], ["test"], ["val"], ["train", "val"], ["val", "test"]])
+def test_train_and_test_both_have_lists(check: Check, project: Path, given: list[str]):
+    (project / "sample" / "a.txt").touch()
+    (fault,) = check({f"{LISTS}.{split}": ["a.txt"] for split in given})
+    assert (fault.path, fault.rule) == (LISTS, "train and test must both name lists, or none of train, val and test")
+
+
+def test_lists_and_annotations_do_not_go_together(check: Check, project: Path):
+    for name in ("a.txt", "b.txt", "labels.csv"):
+        (project / "sample" / name).touch()
+    faults = check({"data.annotations": "labels.csv", f"{LISTS}.train": ["a.txt"], f"{LISTS}.test": ["b.txt"]})
+    assert [fault.path for fault in faults] == ["data"]
+    assert faults[0].rule.startswith("annotations and split_lists both say what is labelled; set one")
+
+
+def test_a_misspelt_split_names_the_nearest(check: Check):
+    (fault,) = check({f"{LISTS}.trian": []})
+    assert (fault.path, fault.nearest) == (f"{LISTS}.trian", "train")

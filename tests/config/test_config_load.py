@@ -50,6 +50,7 @@ def test_params_do_not_change_after_reading(shipped: Path):
         ("data.min_videos_per_class", 2, "Input should be greater than or equal to 3"),
         ("data.max_bad_fraction", 1, "Input should be less than 1"),
         ("ingest.group_from", "(", "must be a regular expression: missing ), unterminated subpattern at position 0"),
+        ("ingest.frame_rate", 0, "Input should be greater than 0"),
         ("frames.frames_per_segment", 1, "Input should be greater than or equal to 2"),
         ("frames.frame_interval_sec", 0, "Input should be greater than 0"),
         ("frames.frame_interval_sec", float("nan"), "Input should be a finite number"),

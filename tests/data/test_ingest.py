@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import pytest
 from videos import write_barcodes
 
 from varml.config import Params, load_params
-from varml.data.ingest import Ingested, group_of, ingest
+from varml.data.ingest import Ingested, ingest
 from varml.data.manifest import COLUMNS, video_id_of
 from varml.data.scan import ScannedFile, scan
 from varml.errors import DataError
+from varml.ground.engine import map_isolated
 from varml.ground.memory import Memory
 
 SHIPPED = Path(__file__).resolve().parents[2] / "params.yaml"
@@ -22,6 +24,7 @@ GROUP = r"person\d+"
 CLASSES = ("run", "wave")
 NUM_PERSONS = 4
 BROKEN = "run/person3_1.mp4"
+WHOLE = {"start_sec": "", "end_sec": ""}
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +77,7 @@ def test_the_manifest_describes_each_readable_video(done: Ingested, files: list[
     assert done.manifest["video_id"].tolist() == [video_id_of(path) for path in expected]
     assert done.manifest["num_frames"].tolist() == [6, 7, 8, 9, 10, 11, 12, 13]
     assert set(done.manifest["fps"]) == {10.0}
-    assert set(done.manifest["reader"]) == {"decord"}
+    assert set(done.manifest["reader"]) == {"pyav"}
     assert done.manifest["label"].tolist() == ["run"] * 4 + ["wave"] * 4
     assert done.manifest["group"].tolist() == ["person0", "person1", "person2", "person3"] * 2
     digests = {file.path: file.digest for file in files}
@@ -83,7 +86,11 @@ def test_the_manifest_describes_each_readable_video(done: Ingested, files: list[
 
 def test_the_broken_file_is_quarantined_with_its_reason(done: Ingested):
     assert done.quarantine.to_dict("records") == [
-        {"path": BROKEN, "reason": "is no video: its first bytes are those of no known container"}
+        {
+            **WHOLE,
+            "path": BROKEN,
+            "reason": "is in no known container, by its first bytes; encode it again as mp4",
+        }
     ]
 
 
@@ -98,7 +105,7 @@ def test_the_card_counts_what_was_found(done: Ingested):
     assert done.card["num_groups"] == 4
     assert done.card["num_quarantined"] == 1
     assert list(done.card["quarantined_by_reason"].values()) == [1]
-    assert done.card["videos_by_reader"] == {"decord": 8}
+    assert done.card["videos_by_reader"] == {"pyav": 8}
     assert done.card["videos_by_class_and_split"] == {
         label: {"test": 1, "train": 2, "val": 1} for label in CLASSES
     }  # fmt: skip
@@ -119,6 +126,36 @@ def test_what_was_probed_is_not_probed_again(
     assert again.card == done.card
 
 
+def test_of_copies_one_is_probed_for_all(
+    files: list[ScannedFile], tree: Path, make_params: Callable[..., Params], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):  # fmt: skip
+    probed: list[Path] = []
+
+    def spy(function: Any, items: Any, **how: Any) -> Any:
+        probed.extend(items)
+        return map_isolated(function, items, **how)
+
+    monkeypatch.setattr("varml.data.ingest.map_isolated", spy)
+    by_path = {file.path: file for file in files}
+    good, bad = by_path["run/person0_0.mp4"], by_path[BROKEN]
+    for number in range(3):
+        for file in (good, bad):
+            (tmp_path / f"{number}" / file.path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(tree / file.path, tmp_path / f"{number}" / file.path)
+    rows = [
+        replace(file, path=f"{number}/{file.path}", label=label, group=f"{number}", split=split)
+        for file, label in ((good, "run"), (good, "wave"), (bad, "run"))
+        for number, split in enumerate(("train", "val", "test"))
+    ]
+    few = make_params({"max_bad_fraction": 0.5, "min_videos_per_class": 3}, {"crossing_groups": "allow"})
+    result = ingest(rows, tmp_path, few, Memory(tmp_path / "memory"))
+    assert len(probed) == 2
+    assert result.manifest["num_frames"].tolist() == [6] * 6
+    assert result.quarantine["path"].tolist() == [f"{number}/{BROKEN}" for number in range(3)]
+    assert result.quarantine["reason"].nunique() == 1
+
+
 def known(files: list[ScannedFile], *without: str) -> list[ScannedFile]:
     """Return the files that the memory knows, less some: ingesting them starts no process."""
     return [file for file in files if file.path != BROKEN and file.path not in without]
@@ -128,8 +165,17 @@ def test_a_row_without_a_file_is_quarantined(
     done: Ingested, files: list[ScannedFile], tree: Path, make_params: Callable[..., Params], memory: Memory
 ):
     result = ingest([*known(files), ScannedFile("gone.mp4", "run", "person9")], tree, make_params(), memory)
-    assert result.quarantine.to_dict("records") == [{"path": "gone.mp4", "reason": "does not exist"}]
+    assert result.quarantine.to_dict("records") == [{**WHOLE, "path": "gone.mp4", "reason": "does not exist"}]
     assert len(result.manifest) == 8
+
+
+def test_an_image_that_stands_alone_is_quarantined_without_a_look_inside(
+    done: Ingested, files: list[ScannedFile], make_params: Callable[..., Params], memory: Memory, tmp_path: Path
+):
+    (tmp_path / "one.JPG").write_bytes(b"an image")
+    rows = [*known(files), ScannedFile("one.JPG", "run", digest="its digest", size=8)]
+    (reason,) = ingest(rows, tmp_path, make_params(), memory).quarantine["reason"]
+    assert reason == "is an image; a folder of frames holds numbered images of one prefix and nothing else"
 
 
 def test_more_bad_files_than_allowed_end_the_run(
@@ -152,7 +198,7 @@ def test_no_bad_file_at_all_is_allowed_by_zero(
     done: Ingested, files: list[ScannedFile], tree: Path, make_params: Callable[..., Params], memory: Memory
 ):
     result = ingest(known(files), tree, make_params({"max_bad_fraction": 0}), memory)
-    assert result.quarantine.columns.tolist() == ["path", "reason"]
+    assert result.quarantine.columns.tolist() == ["path", "reason", "start_sec", "end_sec"]
     assert len(result.quarantine) == 0
     assert result.card["quarantined_by_reason"] == {}
 
@@ -178,15 +224,61 @@ def test_given_groups_and_splits_count_for_more_than_the_pattern(
     assert manifest["group"].tolist() == [f"g{split}" for split in splits]
 
 
-@pytest.mark.parametrize(
-    ("file", "pattern", "group"),
-    [
-        (ScannedFile("run/person12_0.mp4", "run"), GROUP, "person12"),
-        (ScannedFile("person1/run/person2.mp4", "run"), GROUP, "person1"),
-        (ScannedFile("run/person1.mp4", "run", "given"), GROUP, "given"),
-        (ScannedFile("run/nobody.mp4", "run"), GROUP, "run/nobody.mp4"),
-        (ScannedFile("run/person1.mp4", "run"), None, "run/person1.mp4"),
-    ],
-)
-def test_the_group_of_a_file(file: ScannedFile, pattern: str | None, group: str):
-    assert group_of(file, pattern) == group
+def test_groups_that_cross_the_given_splits_stand_in_the_card(
+    done: Ingested, files: list[ScannedFile], tree: Path, make_params: Callable[..., Params], memory: Memory
+):
+    splits = ["train", "train", "val", "test", "train", "val", "train", "test"]
+    rows = [replace(file, split=split) for file, split in zip(known(files), splits, strict=True)]
+    with pytest.raises(DataError, match=r"2 groups cross the given splits.* or set ingest.crossing_groups to allow"):
+        ingest(rows, tree, make_params(), memory)
+    card = ingest(rows, tree, make_params(ingest={"crossing_groups": "allow"}), memory).card
+    assert card["num_crossing_groups"] == 2
+    assert len(card["warnings"]) == 1
+    assert done.card["num_crossing_groups"] == 0
+
+
+def clip_of(file: ScannedFile, start_sec: float, end_sec: float, **values: str) -> ScannedFile:
+    return replace(file, start_sec=repr(start_sec), end_sec=repr(end_sec), **values)
+
+
+def test_clips_of_a_video_are_rows_that_share_a_group(
+    done: Ingested, files: list[ScannedFile], tree: Path, make_params: Callable[..., Params], memory: Memory
+):
+    first, *rest = known(files)  # 0.6 s
+    clips = [clip_of(first, 0.0, 0.3), clip_of(first, 0.2, 0.5), first]
+    rows = [replace(file, group=f"g{number}") for number, file in enumerate([*clips, *rest])]
+    manifest = ingest(rows, tree, make_params(), memory).manifest
+    mine = manifest[manifest["path"] == first.path]
+    assert mine[["start_sec", "end_sec"]].to_numpy().tolist() == [["0.0", "0.3"], ["0.2", "0.5"], ["", ""]]
+    assert mine["video_id"].tolist() == [video_id_of(*clip.clip) for clip in clips]
+    assert mine["video_id"].tolist()[2] == video_id_of(first.path)
+    assert mine["num_frames"].tolist() == [6, 6, 6]
+    assert mine["group"].nunique() == 1
+    assert manifest["group"].nunique() == 8
+
+
+def test_a_clip_must_begin_inside_its_video_and_may_end_a_little_later(
+    done: Ingested, files: list[ScannedFile], tree: Path, make_params: Callable[..., Params], memory: Memory
+):
+    first, *rest = known(files)  # 0.6 s
+    clips = [clip_of(first, *times) for times in ((0.1, 1.6), (0.1, 1.61), (0.5, 0.6), (0.6, 0.7))]
+    result = ingest([*clips, *rest], tree, make_params({"max_bad_fraction": 0.5}), memory)
+    assert result.quarantine.to_numpy().tolist() == [
+        [first.path, "its clip ends at 1.61 s and the video at 0.6 s", "0.1", "1.61"],
+        [first.path, "its clip begins at 0.6 s and the video ends at 0.6 s", "0.6", "0.7"],
+    ]
+    mine = result.manifest[result.manifest["path"] == first.path]
+    assert mine[["start_sec", "end_sec"]].to_numpy().tolist() == [["0.1", "0.6"], ["0.5", "0.6"]]
+    assert mine["video_id"].tolist() == [video_id_of(*clips[0].clip), video_id_of(*clips[2].clip)]
+    assert result.card["duration_sec"]["min"] == pytest.approx(0.1)
+    assert result.card["num_quarantined"] == 2
+
+
+def test_a_broken_video_takes_all_its_clips_along(
+    done: Ingested, files: list[ScannedFile], tree: Path, make_params: Callable[..., Params], memory: Memory
+):
+    gone = ScannedFile("gone.mp4", "run")
+    rows = [*known(files), clip_of(gone, 0.0, 1.0), clip_of(gone, 1.0, 2.0)]
+    result = ingest(rows, tree, make_params(), memory)
+    assert result.quarantine["start_sec"].tolist() == ["0.0", "1.0"]
+    assert set(result.quarantine["reason"]) == {"does not exist"}

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from varml.data.labels import LabelledFile, check_class_sizes, read_labels
+from varml.data.labelled_file import LabelledFile
+from varml.data.labels import check_class_sizes, read_labels
 from varml.errors import DataError
 
 Annotate = Callable[[Iterable[str]], str]
@@ -47,6 +48,30 @@ def test_names_that_are_not_utf_8_are_kept(source: Path):
     name = os.fsdecode(b"caf\xe9.mp4")
     (source / "run" / name).touch()
     assert LabelledFile(f"run/{name}", "run") in read_labels(source, None)
+
+
+def make_images(folder: Path, *names: str) -> None:
+    folder.mkdir(parents=True)
+    for name in names:
+        (folder / name).write_bytes(name.encode())
+
+
+def test_a_folder_of_numbered_images_below_a_class_is_one_video(source: Path):
+    make_images(source / "wave" / "clip1", "img_1.jpg", "img_2.jpg")
+    make_images(source / "wave" / "deep" / "clip2", "7.PNG")
+    paths = [row.path for row in read_labels(source, None) if row.label == "wave"]
+    assert paths == ["wave/0.mp4", "wave/1.mp4", "wave/2.mp4", "wave/clip1", "wave/deep/clip2"]
+
+
+def test_images_of_a_class_folder_itself_or_beside_other_things_are_files(source: Path):
+    make_images(source / "jump", "1.jpg", "2.jpg")
+    make_images(source / "wave" / "mixed", "1.jpg", "notes.txt")
+    make_images(source / "wave" / "clips", "1.jpg")
+    make_images(source / "wave" / "clips" / "clip1", "1.jpg")
+    paths = [row.path for row in read_labels(source, None) if not row.path.endswith(".mp4")]
+    assert paths == [
+        "jump/1.jpg", "jump/2.jpg", "wave/clips/1.jpg", "wave/clips/clip1", "wave/mixed/1.jpg", "wave/mixed/notes.txt",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("inside", [[], [".hidden"]])
@@ -115,12 +140,13 @@ GOOD = ["run/0.mp4,run", "wave/0.mp4,wave"]
         (["path,label", "run/0.mp4,run", "wave/0.mp4"], r"labels.csv, line 3: path and label must not be empty"),
         (["path,label", ",run", *GOOD], r"labels.csv, line 2: path and label must not be empty"),
         (["path,label", *GOOD, "  ,run"], r"labels.csv, line 4: path and label must not be empty"),
-        (["path,label", *GOOD, "/tmp/a.mp4,run"], r"line 4: path '/tmp/a.mp4' must be relative to the CSV and stay"),
-        (["path,label", *GOOD, "../a.mp4,run"], r"line 4: path '../a.mp4' must be relative to the CSV and stay below"),
-        (["path,label", *GOOD, "run/../../a,run"], r"line 4: path 'run/../../a' must be relative to the CSV"),
+        (["path,label", *GOOD, "/tmp/a.mp4,run"], r"line 4: path '/tmp/a.mp4' must be relative to the data source and"),
+        (["path,label", *GOOD, "../a.mp4,run"], r"line 4: path '../a.mp4' must be relative to the data source"),
+        (["path,label", *GOOD, "run/../../a,run"], r"line 4: path 'run/../../a' must be relative to the data source"),
+        (["path,label", *GOOD, "run/\0.mp4,run"], r"line 4: path 'run/.x00.mp4' must be relative to the data"),
         (["path,label,split", "run/0.mp4,run,train", "a,wave,Test"], r"line 3: split 'Test' must be one of train, val"),
-        (["path,label", *GOOD, "run/0.mp4,wave"], r"labels.csv names 'run/0.mp4' more than once; keep one line"),
-        (["path,label", *GOOD, "./run//0.mp4,run"], r"labels.csv names 'run/0.mp4' more than once"),
+        (["path,label", *GOOD, "run/0.mp4,wave"], r"line 4: 'run/0.mp4' stands in labels.csv, line 2 already; keep"),
+        (["path,label", *GOOD, "./run//0.mp4,run"], r"line 4: 'run/0.mp4' stands in labels.csv, line 2"),
         (["path,label,group", "run/0.mp4,run,p1", "wave/0.mp4,wave,"], r"column 'group' is filled in 1 of 2 lines"),
         (["path,label,split", "run/0.mp4,run,", "wave/0.mp4,wave,test"], r"column 'split' is filled in 1 of 2 lines"),
         (["path,label", "run/0.mp4,run", "wave/0.mp4,run"], r"there is only 'run' in the column 'label' of labels.csv"),
@@ -130,6 +156,59 @@ GOOD = ["run/0.mp4,run", "wave/0.mp4,wave"]
 def test_a_rule_of_the_annotations(source: Path, annotate: Annotate, lines: list[str], message: str):
     with pytest.raises(DataError, match=message):
         read_labels(source, annotate(lines))
+
+
+BAD_TIMES = [
+    ("1", ""), ("", "1"), ("2", "2"), ("2", "1"), ("-1", "1"), ("0", "inf"), ("nan", "1"), ("0", "nan"), ("a", "1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("start", "end"), BAD_TIMES)
+def test_times_that_bound_no_clip(source: Path, annotate: Annotate, start: str, end: str):
+    name = annotate(["path,label,start_sec,end_sec", "run/0.mp4,run,0,1", f"wave/0.mp4,wave,{start},{end}"])
+    with pytest.raises(DataError) as caught:
+        read_labels(source, name)
+    assert str(caught.value) == (
+        f"labels.csv, line 3: start_sec {start!r} and end_sec {end!r} must be two numbers with 0 <= start_sec < "
+        "end_sec, or both empty"
+    )
+
+
+@pytest.mark.parametrize("column", ["start_sec", "end_sec"])
+def test_one_time_without_the_other(source: Path, annotate: Annotate, column: str):
+    with pytest.raises(DataError, match=r"labels.csv, line 2: start_sec '1?' and end_sec '1?' must be two numbers"):
+        read_labels(source, annotate([f"path,label,{column}", "run/0.mp4,run,1", "wave/0.mp4,wave,2"]))
+
+
+def test_clips_of_one_file_are_rows_of_their_own_in_the_order_of_their_times(source: Path, annotate: Annotate):
+    lines = ["run/0.mp4,10,11", "run/0.mp4,9,12.50", "run/0.mp4,,", "wave/0.mp4,,", "run/0.mp4,9,9.5"]
+    labelled = [f"{line},{line.split('/')[0]}" for line in lines]
+    rows = read_labels(source, annotate(["path,start_sec,end_sec,label", *labelled]))
+    assert [row.clip for row in rows] == [
+        ("run/0.mp4", "", ""), ("run/0.mp4", "9.0", "9.5"), ("run/0.mp4", "9.0", "12.5"), ("run/0.mp4", "10.0", "11.0"),
+        ("wave/0.mp4", "", ""),
+    ]  # fmt: skip
+    assert [row.place for row in rows[:2]] == ["labels.csv, line 4", "labels.csv, line 6"]
+
+
+@pytest.mark.parametrize("again", ["1,2", "1.0,2.00", "1e0,2"])
+def test_a_clip_that_is_named_twice(source: Path, annotate: Annotate, again: str):
+    lines = ["path,label,start_sec,end_sec", "run/0.mp4,run,1,2", "wave/0.mp4,wave,1,2", f"run/0.mp4,wave,{again}"]
+    with pytest.raises(DataError, match=r"labels.csv, line 4: 'run/0.mp4' stands in labels.csv, line 2 already; keep"):
+        read_labels(source, annotate(lines))
+
+
+def test_spaces_around_a_path_count_where_a_file_is_called_so(source: Path, annotate: Annotate):
+    (source / "run" / "0.mp4 ").touch()
+    rows = read_labels(source, annotate(["path,label", "run/0.mp4 ,run", "run/0.mp4,run", "wave/0.mp4 ,wave"]))
+    assert [row.path for row in rows] == ["run/0.mp4", "run/0.mp4 ", "wave/0.mp4"]
+
+
+def test_a_path_may_hold_line_ends_and_bytes(source: Path):
+    text = b'path,label\n"run/a\nb\r.mp4",run\n"caf\xe9.mp4",wave\nx.mp4,wave\n'
+    (source / "labels.csv").write_bytes(text)
+    rows = read_labels(source, "labels.csv")
+    assert [os.fsencode(row.path) for row in rows] == [b"caf\xe9.mp4", b"run/a\nb\r.mp4", b"x.mp4"]
 
 
 @pytest.mark.parametrize("column", ["group", "split"])

@@ -56,6 +56,15 @@ def test_a_changed_file_has_a_new_digest(source: Path, memory: Memory):
     assert [a == b for a, b in zip(before, after, strict=True)] == [True, False, True, True, True, True]
 
 
+def test_a_scan_that_digests_nothing_reports_no_progress(
+    source: Path, memory: Memory, capsys: pytest.CaptureFixture[str]
+):
+    scan(source, None, 3, memory)
+    assert "digest" in capsys.readouterr().err
+    scan(source, None, 3, memory)
+    assert capsys.readouterr().err == ""
+
+
 def test_a_file_that_grew_at_the_same_time_has_a_new_digest(source: Path, memory: Memory):
     scan(source, None, 3, memory)
     file = source / "run" / "1.mp4"
@@ -176,8 +185,41 @@ def test_annotations_that_name_a_folder(source: Path, memory: Memory, annotate: 
     with pytest.raises(DataError) as caught:
         scan(source, name, 1, memory)
     assert str(caught.value).splitlines()[1:] == [
-        "  '.' is a folder", "  'linked' is a folder", "  'run' is a folder",
-    ]  # fmt: skip
+        "  '.' (labels.csv, line 4) is a folder, and not one of numbered images",
+        "  'linked' (labels.csv, line 3) is a folder, and not one of numbered images",
+        "  'run' (labels.csv, line 2) is a folder, and not one of numbered images",
+    ]
+
+
+def test_a_link_out_of_the_source_is_refused_with_its_line(
+    source: Path, memory: Memory, annotate: Annotate, tmp_path: Path
+):
+    (tmp_path / "outside.mp4").write_bytes(b"secret")
+    (source / "out.mp4").symlink_to(tmp_path / "outside.mp4")
+    (source / "behind").symlink_to(tmp_path)
+    lines = ["path,label", "run/0.mp4,run", "out.mp4,run", "wave/0.mp4,wave", "behind/outside.mp4,wave"]
+    with pytest.raises(DataError) as caught:
+        scan(source, annotate(lines), 1, memory)
+    assert str(caught.value).splitlines()[1:] == [
+        "  'behind/outside.mp4' (labels.csv, line 5) is a link, or lies behind one, that leads out of the data source",
+        "  'out.mp4' (labels.csv, line 3) is a link, or lies behind one, that leads out of the data source",
+    ]
+
+
+def test_links_of_links_are_followed_to_their_end(source: Path, memory: Memory, annotate: Annotate, tmp_path: Path):
+    (tmp_path / "outside.mp4").touch()
+    links = {
+        "good": "hop", "hop": "wave/../run/0.mp4", "out": "hop2", "hop2": "deep/../../outside.mp4", "up": "wave/../..",
+        "root": "/", "round": "round2", "round2": "round", "absolute": str(source / "run" / "1.mp4"), "deep": "wave",
+    }  # fmt: skip
+    for name, target in links.items():
+        (source / name).symlink_to(target)
+    rows = [f"{name},run" for name in links if name != "deep"]
+    with pytest.raises(DataError) as caught:
+        scan(source, annotate(["path,label", "wave/0.mp4,wave", *rows]), 1, memory)
+    faults = {line.split("'")[1]: line.split(") ")[1] for line in str(caught.value).splitlines()[1:]}
+    out, nowhere = "is a link, or lies behind one, that leads out of the data source", "is a link that leads nowhere"
+    assert faults == {"hop2": out, "out": out, "root": out, "up": out, "round": nowhere, "round2": nowhere}
 
 
 def test_many_are_counted(source: Path, memory: Memory):
@@ -204,7 +246,7 @@ def test_a_source_that_is_itself_a_link(source: Path, memory: Memory, tmp_path: 
 
 ODD_PATHS = [
     "run/new\nline.mp4", "run/a,b.mp4", 'run/"quoted".mp4', "run/é 日本.mp4", "run/ spaces .mp4", "run/'x'.mp4",
-    "run/crlf\r\n.mp4", "run/tab\t.mp4", "run/#x;|.mp4", os.fsdecode(b"run/caf\xe9\xff.mp4"),
+    "run/crlf\r\n.mp4", "run/tab\t.mp4", "run/#x;|.mp4", os.fsdecode(b"run/caf\xe9\xff.mp4"), "run/-\\n.mp4", "NA",
 ]  # fmt: skip
 
 
@@ -212,12 +254,13 @@ ODD_PATHS = [
 def test_a_path_comes_back_from_the_file_as_it_was(tmp_path: Path, path: str):
     rows = [
         ScannedFile(path, "1", "", "train", 5, "ab"),
-        ScannedFile("b.mp4", path, "NA", "", 0, ""),
-        ScannedFile("c.mp4", "null", path, "", 1, "cd"),
+        ScannedFile("b.mp4", 'run, "fast"', "NA", "", 0, ""),
+        ScannedFile("c.mp4", "null", " é ", "", 1, "cd", start_sec="0.1", end_sec="1e-07"),
     ]
     write_files(tmp_path / "files.csv", rows)
     assert read_files(tmp_path / "files.csv") == rows
-    assert os.fsencode(path).split(b"\n")[0].replace(b'"', b'""') in (tmp_path / "files.csv").read_bytes()
+    # One line a row, whatever reads it.
+    assert len((tmp_path / "files.csv").read_text(encoding="utf-8").splitlines()) == 4
 
 
 def test_no_rows_come_back_as_none(tmp_path: Path):

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from varml.data.splits import UNGROUPED, Splits, hold_out, make_folds, make_splits
+from varml.data.splits import UNGROUPED, Splits, classes_without_training, hold_out, make_folds, make_splits
 from varml.errors import DataError
 
 FRACTIONS = {"test_fraction": 0.2, "val_fraction": 0.2}
 
 
-def split(labels: list[str], groups: list[str], given: list[str] | None = None, seed: int = 0, **how: float) -> Splits:
+def split(labels: list[str], groups: list[str], given: list[str] | None = None, seed: int = 0, **how: Any) -> Splits:
     return make_splits(labels, groups, given or [""] * len(labels), seed=seed, **{**FRACTIONS, **how})
 
 
@@ -69,6 +70,21 @@ def test_splits_keep_groups_together(
     again = split(labels, groups, **how)
     np.testing.assert_array_equal(again.names, made.names)
     assert again.warnings == made.warnings
+
+
+@settings(max_examples=150)
+@given(data_sets(), st.integers(0, 1000), st.floats(0.05, 0.5))
+def test_no_class_is_lost_to_training_where_a_group_can_be_spared(
+    data: tuple[list[str], list[str]], seed: int, fraction: float
+):
+    labels, groups = map(np.asarray, data)
+    assume(len(set(groups)) > 1)
+    held = hold_out(labels, groups, fraction, seed)
+    rest = np.setdiff1d(np.arange(len(labels)), held)
+    can_be_spared = any(set(labels[groups != group]) == set(labels) for group in set(groups))
+    assert len(held)
+    assert not set(groups[held]) & set(groups[rest])
+    assert can_be_spared == (set(labels[rest]) == set(labels))
 
 
 @settings(max_examples=150)
@@ -139,6 +155,40 @@ def test_a_class_of_one_group_cannot_be_trained_and_tested():
         split(labels, groups)
 
 
+def test_an_error_of_a_lost_class_has_its_numbers():
+    # Of three groups each class lacks one, and train, val and test take one group each.
+    labels = ["x"] * 4 + ["y"] * 5 + ["z"] * 2
+    groups = ["p0", "p0", "p1", "p1", "p1", "p2", "p1", "p2", "p2", "p0", "p2"]
+    with pytest.raises(
+        DataError, match=r"no video of '.' \(. videos in 2 groups\) is left for training, because .* each"
+    ):
+        split(labels, groups)
+
+
+def test_many_classes_of_one_group_stay_in_training():
+    # Every fold would take some of them whole; a fifth of the other groups is held out instead.
+    labels = [f"rare{n}" for n in range(20) for _ in range(3)] + ["a", "b"] * 20
+    groups = [f"r{n}" for n in range(20) for _ in range(3)] + [f"p{n // 2}" for n in range(40)]
+    made = split(labels, groups)
+    names = np.asarray(made.names)
+    assert set(names[:60]) == {"train"}
+    assert (names[60:] == "test").sum() == 20
+    assert (names[60:] == "val").sum() > 0
+    assert any(warning.startswith("test has no video of 'rare0'") for warning in made.warnings)
+
+
+def test_folds_need_a_class_of_two_videos():
+    with pytest.raises(DataError, match=r"no folds can be made of 3 videos of as many classes; add videos of each"):
+        make_folds(["a", "b", "c"], ["p0", "p1", "p2"], 4, 0)
+
+
+def test_a_class_that_one_fold_holds_whole_is_named():
+    labels = ["a", "a", "b", "b", "c"]
+    folds = [np.array([0, 2]), np.array([1, 3, 4])]
+    assert classes_without_training(labels, folds) == ["c"]
+    assert classes_without_training(labels, [np.array([0, 1]), np.array([2, 3])]) == ["a", "b"]
+
+
 def test_a_class_that_the_test_split_lacks_is_told():
     labels = ["a", "b"] * 6 + ["rare"] * 3
     groups = [f"p{n // 2}" for n in range(12)] + ["p0"] * 3
@@ -162,6 +212,25 @@ def test_a_group_that_crosses_the_given_splits_is_refused():
     given[0] = "test"
     with pytest.raises(DataError, match=r"group 'p0' stands in test and train \(1 groups cross the given splits\)"):
         split(labels, groups, given)
+
+
+def test_a_group_that_crosses_the_given_splits_may_be_allowed_with_a_warning():
+    labels, groups = balanced(3, per_class=2)
+    given = [{"p0": "train", "p1": "val", "p2": "test"}[group] for group in groups]
+    given[0] = "test"
+    made = split(labels, groups, given, allow_crossing=True)
+    assert made.names.tolist() == given
+    assert made.num_crossing == 1
+    (warning,) = made.warnings
+    assert warning.startswith("group 'p0' stands in test and train (1 groups cross the given splits), which makes")
+    assert warning.endswith("ingest.crossing_groups allows it")
+
+
+def test_allowing_what_does_not_happen_changes_nothing():
+    labels, groups = balanced(3, per_class=2)
+    given = [{"p0": "train", "p1": "val", "p2": "test"}[group] for group in groups]
+    made = split(labels, groups, given, allow_crossing=True)
+    assert (made.warnings, made.num_crossing) == ([], 0)
 
 
 @pytest.mark.parametrize(("present", "missing"), [("train", "test"), ("test", "train"), ("val", "train and test")])

@@ -125,8 +125,13 @@ def test_files_that_are_no_video_are_quarantined_and_too_many_of_them_end_the_ru
     assert project.run("python", "-m", "pipelines.scan")[0] == 0
     status, output = project.run("python", "-m", "pipelines.ingest")
     assert status == 0, output
-    assert "quarantined 'wave/notes.mp4': is no video" in output
-    assert (project.root / "data/quarantine.csv").read_text().splitlines()[1].startswith("wave/notes.mp4,is no video")
+    assert "quarantined 'wave/notes.mp4': is in no known container" in output
+    assert (
+        (project.root / "data/quarantine.csv")
+        .read_text()
+        .splitlines()[1]
+        .startswith("wave/notes.mp4,is in no known container")
+    )
     shutil.rmtree(project.root / "data")
     for number in range(9):
         (project.root / "videos" / "wave" / f"notes{number}.mp4").write_text("neither is this")

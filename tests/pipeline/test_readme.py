@@ -62,7 +62,7 @@ def test_mlflow_ui_shows_the_runs(project: Project) -> None:
         page = _wait_for(f"http://127.0.0.1:{port}/", 90)
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
     assert b"MLflow" in page
 
 

@@ -31,6 +31,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "train.lr": (1e-3, 1e-2),
     "train.weight_decay": (0.0, 1.0),
     "train.label_smoothing": (0.0, 0.3),
+    "train.balance": ("none", "sampler"),
 }
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from varml.config import Params
 from varml.config.space import apply_values, backbones_of
-from varml.search.project_data import make_validation, study_name
+from varml.search.project_data import UNTRAINED, make_validation, study_name
+from varml.search.search_run import folds_tag
 
 
 @pytest.fixture
@@ -114,6 +115,21 @@ def test_one_group_is_validated_with_a_warning(manifest: pd.DataFrame, shipped: 
     folds, warnings = make_validation(training_rows(manifest).assign(group="person"), shipped)
     assert len(folds) == shipped.search.num_folds
     assert len(warnings) == 1
+
+
+def test_a_class_that_one_fold_holds_whole_is_told(manifest: pd.DataFrame, shipped: Params) -> None:
+    rows = training_rows(manifest)
+    rows.loc[rows["group"] == "person0", "label"] = "rare"
+    folds, warnings = make_validation(rows, shipped)
+    assert warnings == [UNTRAINED.format("'rare'")]
+    assert any(set(rows.index[rows["label"] == "rare"]) <= set(fold) for fold in folds)
+    assert folds_tag(warnings) == {"varml.folds": "grouped"}
+
+
+def test_ungrouped_folds_are_tagged(manifest: pd.DataFrame, shipped: Params) -> None:
+    assert folds_tag(make_validation(training_rows(manifest).assign(group="person"), shipped)[1]) == {
+        "varml.folds": "ungrouped"
+    }
 
 
 def test_validation_on_val_is_one_fold(manifest: pd.DataFrame, shipped: Params) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 
@@ -30,7 +31,7 @@ def model() -> Model:
 
 @pytest.fixture
 def train() -> Train:
-    return Train(num_epochs=3, batch_size=12, lr=1e-3, weight_decay=0.05, label_smoothing=0.1)
+    return Train(num_epochs=3, batch_size=12, lr=1e-3, weight_decay=0.05, label_smoothing=0.1, balance="none")
 
 
 @pytest.fixture(scope="session")
@@ -38,10 +39,17 @@ def make_features() -> MakeFeatures:
     """Return a maker of random features; each class moves the first feature by ``signal`` deviations."""
 
     def make(
-        num_videos: int = 24, num_classes: int = 3, dim: int = 5, signal: float = 1.0, seed: int = 0
+        num_videos: int = 24,
+        num_classes: int = 3,
+        dim: int = 5,
+        signal: float = 1.0,
+        seed: int = 0,
+        labels: npt.NDArray[np.int64] | None = None,
     ) -> FeatureSet:
         rng = np.random.default_rng(seed)
-        labels = np.arange(num_videos, dtype=np.int64) % num_classes
+        if labels is None:
+            labels = np.arange(num_videos, dtype=np.int64) % num_classes
+        num_videos = len(labels)
         features: dict[str, Any] = {}
         for stream, num_steps in (("rgb", 2), ("flow", 3)):
             values = rng.normal(size=(num_videos, num_steps, 4, dim))

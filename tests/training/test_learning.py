@@ -27,7 +27,7 @@ NUM_SEGMENTS = 3
 BACKBONE = "tf_efficientnet_lite0"
 FEATURES = Features(image_size_px=SIZE_PX, grid_size=2, weights={})
 FLOW = Flow(estimator="dis", bound_px=16, jpeg_quality=95)
-TRAIN = Train(num_epochs=40, batch_size=8, lr=3e-3, weight_decay=0.05, label_smoothing=0.1)
+TRAIN = Train(num_epochs=40, batch_size=8, lr=3e-3, weight_decay=0.05, label_smoothing=0.1, balance="none")
 WELL_ABOVE_CHANCE = 0.9
 
 Frames = npt.NDArray[np.uint8]

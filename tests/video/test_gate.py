@@ -7,11 +7,12 @@ from pathlib import Path
 
 import av
 import pytest
+from videos import LIMITS
 
 from varml.errors import VideoError
+from varml.video.container import decode
 from varml.video.gate import check_is_video_file
 from varml.video.probe import probe_video
-from varml.video.readers.pyav import decode
 
 PLAYLIST = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\nreal.ts\n#EXT-X-ENDLIST\n"
 CONCAT = "ffconcat version 1.0\nfile real.mp4\n"
@@ -31,7 +32,7 @@ def test_videos_pass_whatever_their_name(encoded: dict[str, Path], tmp_path: Pat
     assert check_is_video_file(path) == container
 
 
-NO_CONTAINER = "is no video: its first bytes are those of no known container"
+NO_CONTAINER = "is in no known container, by its first bytes"
 
 
 @pytest.mark.parametrize(
@@ -45,25 +46,26 @@ def test_files_that_begin_like_no_container(tmp_path: Path, content: bytes):
     with pytest.raises(VideoError, match=NO_CONTAINER):
         check_is_video_file(path)
     with pytest.raises(VideoError, match=NO_CONTAINER):
-        probe_video(path)
+        probe_video(path, LIMITS)
 
 
 def test_an_empty_file(tmp_path: Path):
     (tmp_path / "video.mp4").touch()
     with pytest.raises(VideoError, match=r"is empty \(0 bytes\)"):
-        probe_video(tmp_path / "video.mp4")
+        probe_video(tmp_path / "video.mp4", LIMITS)
 
 
 def test_a_fifo_is_refused_without_waiting_for_a_writer(tmp_path: Path):
     os.mkfifo(tmp_path / "video.mp4")
     with pytest.raises(VideoError, match="is no regular file"):
-        probe_video(tmp_path / "video.mp4")
+        probe_video(tmp_path / "video.mp4", LIMITS)
 
 
 def test_a_folder_and_a_device(tmp_path: Path):
-    for path in (tmp_path, Path("/dev/zero")):
-        with pytest.raises(VideoError, match="is no regular file"):
-            probe_video(path)
+    with pytest.raises(VideoError, match="is a folder that holds no numbered images"):
+        probe_video(tmp_path, LIMITS)
+    with pytest.raises(VideoError, match="is no regular file"):
+        probe_video(Path("/dev/zero"), LIMITS)
 
 
 def test_a_link_is_followed(encoded: dict[str, Path], tmp_path: Path):
@@ -75,7 +77,7 @@ def test_a_link_is_followed(encoded: dict[str, Path], tmp_path: Path):
 def test_what_cannot_be_looked_at(tmp_path: Path, name: str):
     (tmp_path / "video.mp4").touch()
     with pytest.raises(VideoError, match="cannot be read: "):
-        probe_video(tmp_path / name)
+        probe_video(tmp_path / name, LIMITS)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from varml.config.params import Probe
 from varml.errors import VarmlError
 from varml.ground.paths import PARAMS
 
@@ -24,6 +25,16 @@ PACKAGES = (
     "av",
     "opencv-python-headless",
     "scikit-learn",
+)
+
+# For the doctor's own video, where there may be no params.yaml.
+LIMITS = Probe(
+    timeout_sec=10,
+    timeout_sec_per_mb=1,
+    memory_mb=4096,
+    max_frame_megapixels=1,
+    max_video_gigapixels=1,
+    reader="decord",
 )
 
 
@@ -63,7 +74,7 @@ def _decoders() -> str:
 
     with tempfile.TemporaryDirectory() as folder:
         (video, *_) = make_sample(Path(folder) / "sample", actions=["wave"], num_persons=1, clips_per_person=1)
-        info = probe_video(video)
+        info = probe_video(video, LIMITS)
     return f"a fresh H.264 video of {info.num_frames} frames is read right by {info.reader}"
 
 

@@ -34,7 +34,7 @@ def check_params(path: Path, valid: Mapping[str, list[str]]) -> Params:
 
 
 def source_faults(tree: dict[str, Any]) -> list[Fault]:
-    """Return the faults of ``data.source`` and ``data.annotations`` in params as nested dictionaries."""
+    """Return the faults of ``data.source`` and of what names files in it, in params as nested dictionaries."""
     name, annotations = get_path(tree, "data.source"), get_path(tree, "data.annotations")
     if not isinstance(name, str) or "\0" in name:
         return [Fault("data.source", name, "must name a folder of labelled videos, such as 'sample'")]
@@ -45,7 +45,9 @@ def source_faults(tree: dict[str, Any]) -> list[Fault]:
     if not source.is_dir():
         rule = "must be a folder; this is a file" if source.exists() else "must be a folder that exists"
         return [Fault("data.source", name, rule)]
-    return _annotation_faults(name, source, annotations)
+    return _annotation_faults(name, source, annotations) + _list_faults(
+        name, source, get_path(tree, "data.split_lists")
+    )
 
 
 def source_folder(name: str) -> Path:
@@ -75,6 +77,25 @@ def _annotation_faults(source_name: str, source: Path, name: object) -> list[Fau
     csvs = sorted(path.name for path in source.glob("*.csv"))
     rule = f"must be a CSV in {source_name}, or null for one folder per class"
     return [Fault("data.annotations", name, rule, nearest_name(name, csvs) or (csvs[0] if csvs else None))]
+
+
+def _list_faults(source_name: str, source: Path, lists: object) -> list[Fault]:
+    named = [(split, names) for split, names in lists.items()] if isinstance(lists, dict) else []
+    return [
+        Fault(f"data.split_lists.{split}", name, f"must be a file below {source_name}", _nearest_list(name, source))
+        for split, names in named
+        for name in (names if isinstance(names, list) else [])
+        if not _is_file_below(source, name)
+    ]
+
+
+def _is_file_below(source: Path, name: object) -> bool:
+    file = (source / str(name).replace("\0", "?")).resolve()
+    return file.is_file() and file.is_relative_to(source)
+
+
+def _nearest_list(name: object, source: Path) -> str | None:
+    return nearest_name(name, sorted(str(path.relative_to(source)) for path in source.glob("**/*.txt")))
 
 
 def _name_fault(path: str, value: object, names: list[str]) -> Fault:

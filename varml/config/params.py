@@ -11,6 +11,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+# The value of ingest.group_from that is no regular expression.
+PARENT_FOLDER = "parent_folder"
+Balance = Literal["none", "weights", "sampler"]
+
 
 class Section(BaseModel):
     """A section: unknown keys are faults, values are not changed after reading."""
@@ -30,29 +34,61 @@ class Engine(Section):
     num_workers: int = Field(ge=0, description="processes; 0 is one per core")
 
 
+class SplitLists(Section):
+    """Lists of videos as UCF101 has them, files below the data source; all empty where there are none."""
+
+    train: list[str]
+    val: list[str] = Field(description="none: val is taken from train")
+    test: list[str]
+
+    @property
+    def are_given(self) -> bool:
+        """Whether any list is named."""
+        return bool(self.train or self.val or self.test)
+
+    @model_validator(mode="after")
+    def _train_and_test_go_together(self) -> SplitLists:
+        if self.are_given and not (self.train and self.test):
+            raise ValueError("train and test must both name lists, or none of train, val and test")
+        return self
+
+
 class Data(Section):
     """The labelled videos."""
 
     source: str | None = Field(description="folder of labelled videos, absolute or relative to the project")
     annotations: str | None = Field(description="CSV in that folder; null reads one folder per class")
+    split_lists: SplitLists
     max_bad_fraction: float = Field(ge=0, lt=1)
     min_videos_per_class: int = Field(ge=3)
+
+    @model_validator(mode="after")
+    def _one_kind_of_labels(self) -> Data:
+        if self.annotations is not None and self.split_lists.are_given:
+            raise ValueError("annotations and split_lists both say what is labelled; set one to null or to empty lists")
+        return self
 
 
 class Probe(Section):
     """Limits on reading one strange file."""
 
     timeout_sec: float = Field(gt=0)
+    timeout_sec_per_mb: float = Field(ge=0)
     memory_mb: int = Field(ge=512)
+    max_frame_megapixels: float = Field(gt=0)
+    max_video_gigapixels: float = Field(gt=0)
+    reader: Literal["pyav", "decord"] = Field(description="decord is taken where its frames are those of PyAV")
 
 
 class Ingest(Section):
     """Labels, groups and splits."""
 
-    group_from: str | None = Field(description="regular expression searched in the path; its match is the group")
+    group_from: str | None = Field(description="parent_folder, or a regular expression searched in the path")
+    crossing_groups: Literal["refuse", "allow"]
     # Whole folds are held out, so a share between these is met as nearly as 1/n can.
     test_fraction: float = Field(ge=0.05, le=0.5)
     val_fraction: float = Field(ge=0.05, le=0.5)
+    frame_rate: float = Field(gt=0, description="images a second of a video that is a folder of images")
     probe: Probe
 
     @field_validator("group_from")
@@ -133,6 +169,7 @@ class Train(Section):
     lr: Annotated[float, searchable(gt=0, le=1)]
     weight_decay: Annotated[float, searchable(ge=0)]
     label_smoothing: Annotated[float, searchable(ge=0, lt=1)]
+    balance: Annotated[Balance, searchable()]
 
 
 class Search(Section):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import re
-from collections import Counter
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +11,14 @@ import pandas as pd
 from scipy.cluster.hierarchy import DisjointSet
 
 from varml.config.params import Params
+from varml.data.card import data_card
+from varml.data.clips import clip_fault, end_within
+from varml.data.groups import group_of
 from varml.data.labels import check_class_sizes
 from varml.data.manifest import COLUMNS, video_id_of
+from varml.data.names import to_text
 from varml.data.scan import ScannedFile
-from varml.data.splits import make_splits
+from varml.data.splits import Splits, make_splits
 from varml.errors import DataError
 from varml.ground.engine import map_isolated, resolve_num_workers
 from varml.ground.memory import Memory
@@ -24,7 +26,7 @@ from varml.ground.progress import progress
 from varml.video.probe import VideoInfo, probe_limit_sec, probe_video
 
 # Raise it when probing the same file may say something else.
-PROBE_VERSION = 2
+PROBE_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -42,40 +44,38 @@ def ingest(files: list[ScannedFile], source: Path, params: Params, memory: Memor
     Raises DataError where too many files are unreadable, a class keeps too few videos, or no split is possible.
     """
     infos, reasons = _probe_all(files, source, params, memory)
-    left_out = sorted((printable_path(path), reason) for path, reason in reasons.items())
-    quarantine = pd.DataFrame(left_out, columns=["path", "reason"])
+    readable, quarantine = _sort_out(files, infos, reasons)
     _check_bad_fraction(quarantine, len(files), params.data.max_bad_fraction)
-    readable = [file for file in files if file.path in infos]
     check_class_sizes([file.label for file in readable], params.data.min_videos_per_class, "readable videos")
     groups = join_copies(readable, [group_of(file, params.ingest.group_from) for file in readable])
-    splits = make_splits(
-        [file.label for file in readable],
-        groups,
-        [file.split for file in readable],
-        test_fraction=params.ingest.test_fraction,
-        val_fraction=params.ingest.val_fraction,
-        seed=params.seed,
-    )
+    splits = splits_of(readable, groups, params)
     rows = [
         {
             **asdict(file),
             **asdict(infos[file.path]),
-            "video_id": video_id_of(file.path),
+            "path": to_text(file.path),
+            "end_sec": end_within(file, infos[file.path].duration_sec),
+            "video_id": video_id_of(*file.clip),
             "group": group,
             "split": split,
         }
         for file, group, split in zip(readable, groups, splits.names.tolist(), strict=True)
     ]
     manifest = pd.DataFrame(rows)[COLUMNS]
-    return Ingested(manifest, quarantine, _data_card(manifest, quarantine, splits.warnings))
+    return Ingested(manifest, quarantine, data_card(manifest, quarantine, splits))
 
 
-def group_of(file: ScannedFile, pattern: str | None) -> str:
-    """Return the group written for a file, else what ``pattern`` finds in its path, else the path itself."""
-    if file.group:
-        return file.group
-    match = re.search(pattern, file.path) if pattern else None
-    return match.group(0) if match else file.path
+def splits_of(files: list[ScannedFile], groups: list[str], params: Params) -> Splits:
+    """Return the split of each file, as the params ask for it."""
+    return make_splits(
+        [file.label for file in files],
+        groups,
+        [file.split for file in files],
+        test_fraction=params.ingest.test_fraction,
+        val_fraction=params.ingest.val_fraction,
+        seed=params.seed,
+        allow_crossing=params.ingest.crossing_groups == "allow",
+    )
 
 
 def join_copies(files: list[ScannedFile], groups: list[str]) -> list[str]:
@@ -87,69 +87,69 @@ def join_copies(files: list[ScannedFile], groups: list[str]) -> list[str]:
     return [str(joined[group]) for group in groups]
 
 
-def printable_path(path: str) -> str:
-    """Return ``path`` with each byte that is not UTF-8 and each control character written as an escape."""
-    text = os.fsencode(path).decode("utf-8", errors="backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def _reason_before_opening(file: ScannedFile) -> str | None:
+def _reason_before_opening(file: ScannedFile, source: Path) -> str | None:
     if not file.digest:
         return "does not exist"
-    # Tables and databases hold text; a name that is none, or that a CSV reader splits, would come back as another.
-    if "\r" in file.path or (not file.path.isascii() and printable_path(file.path) != file.path):
-        return "its name is not UTF-8 text in one line; rename it"
     return None
+
+
+def _probe_key(file: ScannedFile) -> str:
+    # decord opens no name that is not UTF-8, so what is found of a copy with another name does not hold for it.
+    return f"{PROBE_VERSION}|{file.digest}{'' if _is_utf8(file.path) else '|name'}"
+
+
+def _is_utf8(path: str) -> bool:
+    return not any("\udc80" <= character <= "\udcff" for character in path)
 
 
 def _probe_all(
     files: list[ScannedFile], source: Path, params: Params, memory: Memory
 ) -> tuple[dict[str, VideoInfo], dict[str, str]]:
-    known = memory.get_all()
-    keys = {file.path: f"{PROBE_VERSION}|{file.digest}" for file in files}
-    reasons = {file.path: reason for file in files if (reason := _reason_before_opening(file))}
-    infos = {path: VideoInfo(**known[key]) for path, key in keys.items() if key in known and path not in reasons}
-    by_path = {source / f.path: f for f in files if f.path not in infos and f.path not in reasons}
+    keys = {file.path: _probe_key(file) for file in files}
+    reasons = {file.path: reason for file in files if (reason := _reason_before_opening(file, source))}
+    found = {key: VideoInfo(**known) for key, known in memory.get(keys.values()).items()}
+    # Of copies one is probed.
+    new = {keys[file.path]: file for file in files if keys[file.path] not in found and file.path not in reasons}
+    by_path = {source / file.path: file for file in new.values()}
+    failed: dict[str, str] = {}
     probe = params.ingest.probe
     outcomes = map_isolated(
-        probe_video,
+        partial(probe_video, limits=probe, frame_rate=params.ingest.frame_rate),
         list(by_path),
         num_workers=resolve_num_workers(params.engine.num_workers),
         timeout_sec=lambda path: probe_limit_sec(probe, by_path[path].size),
         memory_mb=probe.memory_mb,
     )
     for outcome in progress(outcomes, len(by_path), "probe"):
-        file = by_path[outcome.item]
+        key = keys[by_path[outcome.item].path]
         if outcome.result is None:
-            reasons[file.path] = str(outcome.reason)
+            failed[key] = str(outcome.reason)
         else:
-            infos[file.path] = outcome.result
-            memory.put({f"{PROBE_VERSION}|{file.digest}": asdict(outcome.result)})
-    return infos, reasons
+            found[key] = outcome.result
+            memory.put({key: asdict(outcome.result)})
+    reasons |= {path: failed[key] for path, key in keys.items() if key in failed and path not in reasons}
+    return {path: found[key] for path, key in keys.items() if path not in reasons}, reasons
+
+
+def _sort_out(
+    files: list[ScannedFile], infos: dict[str, VideoInfo], reasons: dict[str, str]
+) -> tuple[list[ScannedFile], pd.DataFrame]:
+    readable, left_out = [], []
+    for file in files:
+        reason = reasons.get(file.path) or clip_fault(file, infos[file.path].duration_sec)
+        if reason:
+            left_out.append([to_text(file.path), reason, file.start_sec, file.end_sec])
+        else:
+            readable.append(file)
+    return readable, pd.DataFrame(left_out, columns=["path", "reason", "start_sec", "end_sec"])
 
 
 def _check_bad_fraction(quarantine: pd.DataFrame, total: int, limit: float) -> None:
     if len(quarantine) <= limit * total:
         return
-    listed = "\n".join(f"  {row.path!r} {row.reason}" for row in quarantine.head(10).itertuples())
+    listed = "\n".join(f"  '{row.path}' {row.reason}" for row in quarantine.head(10).itertuples())
     more = f"\n  and {len(quarantine) - 10} more" if len(quarantine) > 10 else ""
     raise DataError(
         f"{len(quarantine)} of {total} files cannot be read, more than data.max_bad_fraction = {limit:g} allows; "
         f"mend or remove them, or raise the limit:\n{listed}{more}"
     )
-
-
-def _data_card(manifest: pd.DataFrame, quarantine: pd.DataFrame, warnings: list[str]) -> dict[str, Any]:
-    counts = manifest.groupby(["label", "split"]).size().unstack(fill_value=0)
-    return {
-        "num_videos": len(manifest),
-        "num_groups": int(manifest["group"].nunique()),
-        "videos_by_class_and_split": {str(k): {str(s): int(n) for s, n in row.items()} for k, row in counts.iterrows()},
-        "videos_by_reader": {str(k): int(n) for k, n in sorted(Counter(manifest["reader"]).items())},
-        "duration_sec": {
-            q: float(manifest["duration_sec"].quantile(p)) for q, p in (("min", 0), ("median", 0.5), ("max", 1))
-        },
-        "num_quarantined": len(quarantine),
-        "quarantined_by_reason": {str(k): int(n) for k, n in sorted(Counter(quarantine["reason"]).items())},
-        "warnings": warnings,
-    }

@@ -6,6 +6,7 @@ import warnings
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,10 +23,14 @@ UNGROUPED = "folds mix the videos of a group, because fewer than two groups are 
 
 @dataclass
 class Splits:
-    """The split of each video, and what the user should know about how it came to be."""
+    """The split of each video, and what the user should know about how it came to be.
+
+    ``num_crossing`` groups stand in several of the splits that the user gave.
+    """
 
     names: Names
     warnings: list[str] = field(default_factory=list)
+    num_crossing: int = 0
 
 
 def make_splits(
@@ -36,44 +41,64 @@ def make_splits(
     test_fraction: float,
     val_fraction: float,
     seed: int,
+    allow_crossing: bool = False,
 ) -> Splits:
     """Return train, val or test for each video; no group stands on two sides.
 
     ``given`` holds the splits that the user wrote, or empty strings. Where only val is missing among them, it
-    is taken from train. With two groups one of them is test, and val is taken from the other regardless of
-    groups, with a warning. Raises DataError where groups or classes do not allow a split.
+    is taken from train. ``allow_crossing`` turns groups that cross them from an error into a warning. With two
+    groups one of them is test, and val is taken from the other regardless of groups, with a warning. Raises
+    DataError where groups or classes do not allow a split.
     """
     label_array, group_array = np.asarray(labels), np.asarray(groups)
     splits = Splits(np.full(len(label_array), "train", dtype="<U5"))
     if any(given):
-        splits.names = _checked(np.asarray(given), group_array)
+        splits.names = np.array(given, dtype="<U5")
+        _check_given(splits, group_array, allow_crossing)
     else:
         _need_two_groups(group_array)
         splits.names[hold_out(label_array, group_array, test_fraction, seed)] = "test"
     if "val" not in splits.names:
         _take_val(splits, label_array, group_array, val_fraction / (1 - test_fraction), seed)
-    _check_classes(splits, label_array)
+    _check_classes(splits, label_array, group_array)
     return splits
 
 
 def make_folds(labels: Sequence[str], groups: Sequence[str], num_folds: int, seed: int) -> tuple[list[Positions], bool]:
     """Return the validation positions of each fold, and whether the folds keep groups together.
 
-    There are at most as many folds as groups; with one group the folds are stratified by class alone.
+    There are at most as many folds as groups; with one group the folds are stratified by class alone. Raises DataError
+    where no class has two videos.
     """
     label_array, group_array = np.asarray(labels), np.asarray(groups)
     num_groups = len(np.unique(group_array))
     grouped = num_groups > 1
-    limit = min(num_groups if grouped else num_folds, max(Counter(labels).values()))
+    most = max(Counter(labels).values())
+    if most < 2:
+        raise DataError(f"no folds can be made of {len(labels)} videos of as many classes; add videos of each class")
+    limit = min(num_groups if grouped else num_folds, most)
     return _folds(label_array, group_array if grouped else None, max(min(num_folds, limit), 2), seed), grouped
 
 
 def hold_out(labels: Names, groups: Names | None, fraction: float, seed: int) -> Positions:
-    """Return the positions of about ``fraction`` of the videos, whole groups, all classes where possible."""
+    """Return the positions of about ``fraction`` of the videos, whole groups, all classes where possible.
+
+    Where some class would be lost to what is left, and need not be, other groups are held out.
+    """
     num_groups = len(labels) if groups is None else len(np.unique(groups))
     num_folds = min(max(round(1 / fraction), 2), num_groups, MAX_FOLDS, max(Counter(labels).values()))
     folds = _folds(labels, groups, max(num_folds, 2), seed)
-    return min(folds, key=lambda fold: _distance(labels, fold, fraction))
+    best = min(folds, key=lambda fold: _distance(labels, fold, fraction))
+    if not _whole_classes(labels, best):
+        return best
+    spared = _hold_out_sparing(labels, np.arange(len(labels)) if groups is None else groups, fraction, seed)
+    return spared if len(spared) else best
+
+
+def classes_without_training(labels: Sequence[str], folds: list[Positions]) -> list[str]:
+    """Return the classes that one of the folds holds whole, so that it is validated by who has never seen them."""
+    label_array = np.asarray(labels)
+    return sorted(set().union(*(_whole_classes(label_array, fold) for fold in folds)))
 
 
 def _folds(labels: Names, groups: Names | None, num_folds: int, seed: int) -> list[Positions]:
@@ -88,8 +113,28 @@ def _folds(labels: Names, groups: Names | None, num_folds: int, seed: int) -> li
 
 def _distance(labels: Names, fold: Positions, fraction: float) -> float:
     total, held = Counter(labels.tolist()), Counter(labels[fold].tolist())
-    # A class that is missing on either side weighs more than any difference in size.
-    return sum(abs(held[k] / total[k] - fraction) + 10 * (held[k] in (0, total[k])) for k in total)
+    # A class that is held out nowhere weighs more than any difference in size, and one that is lost more than that.
+    return sum(abs(held[k] / n - fraction) + 10 * (held[k] == 0) + 1000 * (held[k] == n) for k, n in total.items())
+
+
+def _whole_classes(labels: Names, fold: Positions) -> set[str]:
+    total = Counter(labels.tolist())
+    return {name for name, count in Counter(labels[fold].tolist()).items() if count == total[name]}
+
+
+def _hold_out_sparing(labels: Names, groups: npt.NDArray[Any], fraction: float, seed: int) -> Positions:
+    names, numbers = np.unique(groups, return_inverse=True)
+    members = np.split(np.argsort(numbers, kind="stable"), np.cumsum(np.bincount(numbers))[:-1])
+    order = np.random.default_rng(seed).permutation(len(names)).tolist()
+    rest, chosen = Counter(labels.tolist()), np.zeros(0, dtype=np.int64)
+    # The smallest first: one at least is held out, and the more of them fit the fraction the better.
+    for positions in sorted((members[number] for number in order), key=len):
+        held = Counter(labels[positions].tolist())
+        fits = not len(chosen) or len(chosen) + len(positions) <= fraction * len(labels)
+        if fits and all(rest[name] > count for name, count in held.items()):
+            rest -= held
+            chosen = np.append(chosen, positions)
+    return np.sort(chosen)
 
 
 def _take_val(splits: Splits, labels: Names, groups: Names, fraction: float, seed: int) -> None:
@@ -101,7 +146,7 @@ def _take_val(splits: Splits, labels: Names, groups: Names, fraction: float, see
         chosen = hold_out(labels[rest], groups[rest] if grouped else None, fraction, seed)
     except ValueError as error:
         raise DataError(
-            f"no val can be taken from {len(rest)} training videos ({error}); add videos of each class"
+            f"no val can be taken from {len(rest)} training videos, because no class has two of them; add videos"
         ) from error
     splits.names[rest[chosen]] = "val"
 
@@ -115,30 +160,42 @@ def _need_two_groups(groups: Names) -> None:
         )
 
 
-def _checked(given: Names, groups: Names) -> Names:
-    missing = [name for name in ("train", "test") if name not in given]
+def _check_given(splits: Splits, groups: Names, allow_crossing: bool) -> None:
+    missing = [name for name in ("train", "test") if name not in splits.names]
     if missing:
         raise DataError(f"the column 'split' has no video in {' and '.join(missing)}; name some, or drop the column")
     sides = defaultdict(set)
-    for group, split in zip(groups.tolist(), given.tolist(), strict=True):
+    for group, split in zip(groups.tolist(), splits.names.tolist(), strict=True):
         sides[group].add(split)
     crossing = sorted(group for group, names in sides.items() if len(names) > 1)
-    if crossing:
+    if not crossing:
+        return
+    fact = (
+        f"group {crossing[0]!r} stands in {' and '.join(sorted(sides[crossing[0]]))} ({len(crossing)} groups cross the "
+        "given splits), which makes scores too good"
+    )
+    if not allow_crossing:
         raise DataError(
-            f"group {crossing[0]!r} stands in {' and '.join(sorted(sides[crossing[0]]))} ({len(crossing)} groups cross "
-            "the given splits), which makes scores too good; move its videos to one split, or drop the column 'split'"
+            f"{fact}; move its videos to one split, drop the given splits, or set ingest.crossing_groups to allow"
         )
-    return given.copy()
+    splits.num_crossing = len(crossing)
+    splits.warnings.append(f"{fact}; ingest.crossing_groups allows it")
 
 
-def _check_classes(splits: Splits, labels: Names) -> None:
+def _check_classes(splits: Splits, labels: Names, groups: Names) -> None:
     classes = set(labels.tolist())
     for split in ("train", "val", "test"):
         missing = sorted(classes - set(labels[splits.names == split].tolist()))
         if missing and split == "train":
+            counted = ", ".join(_counted(name, labels, groups) for name in missing)
             raise DataError(
-                f"no video of {', '.join(map(repr, missing))} is left for training, because its groups are all in "
-                "val or test; add groups that hold this class, or give the column 'split'"
+                f"no video of {counted} is left for training, because its groups are all in val or test, and each of "
+                "train, val and test needs a group of its own; add groups that hold this class, or name splits that do"
             )
         if missing:
             splits.warnings.append(f"{split} has no video of {', '.join(map(repr, missing))}")
+
+
+def _counted(name: str, labels: Names, groups: Names) -> str:
+    num_groups = len(np.unique(groups[labels == name]))
+    return f"{name!r} ({(labels == name).sum()} videos in {num_groups} group{'s' if num_groups > 1 else ''})"

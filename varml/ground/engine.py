@@ -8,20 +8,19 @@ a time limit and each worker a memory limit, and a worker that breaks them is ki
 from __future__ import annotations
 
 import os
-import resource
-import signal
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import TimeoutError as FutureTimeoutError
-from concurrent.futures import as_completed
-from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
-from typing import Any, Generic, TypeVar
+from multiprocessing.util import Finalize
+from queue import SimpleQueue
+from threading import Event, Lock, Thread, current_thread
+from typing import Generic, TypeVar
 
-from varml.errors import VarmlError
+from varml.ground.isolation import StoppedError, Worker
 
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+# Outcomes that a worker may be ahead of the consumer, the one that it works on included.
+_AHEAD = 4
+_JOIN_SEC = 5.0
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -38,7 +37,10 @@ class Outcome(Generic[Item, Result]):
 
 def resolve_num_workers(num_workers: int) -> int:
     """Return how many processes to use; 0 asks for one per core that this process may use."""
-    return num_workers or len(os.sched_getaffinity(0))
+    if num_workers:
+        return num_workers
+    # macOS does not tie processes to cores.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def map_isolated(
@@ -51,34 +53,26 @@ def map_isolated(
 ) -> Iterator[Outcome[Item, Result]]:
     """Yield the outcome of ``function`` on each item, in order of completion.
 
-    ``timeout_sec`` counts from the start of the task, per item; ``memory_mb`` bounds a worker's address space.
-    ``function`` and the items travel to spawned processes, so both must be importable and picklable. A task
-    that raises, hangs, aborts or runs out of memory gives an outcome with a reason; the others go on.
-    """
-    from pebble import ProcessPool
+    ``timeout_sec`` counts from the start of the task, per item. ``memory_mb`` (MiB) bounds the resident memory of a
+    worker, with what its imports take; it is looked at some times a second. A worker that breaks a limit is killed
+    at once, also while the consumer is busy. A task that raises, hangs, aborts or passes a limit gives an outcome
+    with a reason; the others go on.
 
+    ``function`` and the items travel to spawned processes, so both must be importable and picklable. Items are
+    taken a few ahead of the consumer. A task whose worker dies may run once more, in a new one. No worker outlives
+    the loop, however it ends, nor this process on Linux.
+
+    Raises EngineError where a worker cannot start, and what ``timeout_sec`` raises.
+    """
     if not items:
         return
     num_workers = min(resolve_num_workers(num_workers), len(items))
-    limit = timeout_sec if callable(timeout_sec) else lambda _: timeout_sec
-    pool = ProcessPool(num_workers, context=get_context("spawn"), initializer=_limit_worker, initargs=[memory_mb])
-    with _one_thread_in_children():
-        yield from _scheduled(pool, function, items, limit)
-
-
-def _scheduled(
-    pool: Any, function: Callable[[Item], Result], items: Sequence[Item], limit: Callable[[Item], float]
-) -> Iterator[Outcome[Item, Result]]:
+    limit_sec = timeout_sec if callable(timeout_sec) else lambda _: timeout_sec
+    crew = _Crew(function, items, num_workers, limit_sec, memory_mb)
     try:
-        futures = {pool.schedule(function, args=[item], timeout=limit(item)): item for item in items}
-        for future in as_completed(futures):
-            item = futures.pop(future)
-            yield _outcome(item, future, limit(item))
-        pool.close()
+        yield from crew.outcomes()
     finally:
-        # After an interrupt nothing that still runs is worth waiting for.
-        pool.stop()
-        pool.join()
+        crew.stop()
 
 
 def map_parallel(function: Callable[[Item], Result], items: Sequence[Item], *, num_workers: int) -> Iterator[Result]:
@@ -95,45 +89,81 @@ def map_parallel(function: Callable[[Item], Result], items: Sequence[Item], *, n
     yield from pool(delayed(function)(item) for item in items)
 
 
-@contextmanager
-def _one_thread_in_children() -> Iterator[None]:
-    """Let processes that start now take one thread in numeric libraries.
+class _Crew(Generic[Item, Result]):
+    """Threads that attend to one worker each and go through the items together, whatever the consumer does.
 
-    Each thread reserves address space; with many cores that alone would pass a worker's limit.
+    At most a few outcomes a worker wait for the consumer, so memory does not grow with the number of items.
     """
-    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
+
+    def __init__(
+        self,
+        function: Callable[[Item], Result],
+        items: Sequence[Item],
+        num_workers: int,
+        limit_sec: Callable[[Item], float],
+        memory_mb: int,
+    ) -> None:
+        self._items, self._taking = iter(items), Lock()
+        self._limit_sec = limit_sec
+        self._stopped = Event()
+        self._outcomes: SimpleQueue[Outcome[Item, Result] | BaseException | None] = SimpleQueue()
+        self._room: SimpleQueue[None] = SimpleQueue()
+        self._make_room(_AHEAD * num_workers)
+        workers: list[Worker[Item, Result]] = [Worker(function, memory_mb, self._stopped) for _ in range(num_workers)]
+        self._threads = [Thread(target=self._attend, args=[worker], daemon=True) for worker in workers]
+        # An interrupt in the consumer may leave the loop open; then multiprocessing would wait for the workers at exit.
+        self._at_exit = Finalize(None, self.stop, exitpriority=0)
+
+    def outcomes(self) -> Iterator[Outcome[Item, Result]]:
+        """Yield each outcome as it comes; raises what an attending thread raised."""
+        for thread in self._threads:
+            thread.start()
+        at_work = len(self._threads)
+        while at_work:
+            outcome = self._outcomes.get()
+            if isinstance(outcome, BaseException):
+                raise outcome
+            if outcome is None:
+                at_work -= 1
             else:
-                os.environ[name] = value
+                yield outcome
+                self._make_room(1)
 
+    def stop(self) -> None:
+        """End all workers, whatever they do, and wait until they are gone."""
+        self._stopped.set()
+        self._make_room(len(self._threads))
+        for thread in self._threads:
+            # A forgotten loop may be collected in any thread.
+            if thread.ident and thread is not current_thread():
+                thread.join(_JOIN_SEC)
+        self._at_exit.cancel()
 
-def _limit_worker(memory_mb: int) -> None:
-    # Ctrl-C reaches the whole process group; the parent alone answers it and stops the workers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_AS, (memory_mb << 20, memory_mb << 20))
-    # A worker that aborts must not leave a core file behind.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    def _make_room(self, num_outcomes: int) -> None:
+        for _ in range(num_outcomes):
+            self._room.put(None)
 
+    def _attend(self, worker: Worker[Item, Result]) -> None:
+        try:
+            for item in self._turns():
+                self._outcomes.put(Outcome(item, *worker.run(item, self._limit_sec(item))))
+        except StoppedError:
+            pass
+        except BaseException as error:
+            self._outcomes.put(error)
+        finally:
+            worker.end()
+            self._outcomes.put(None)
 
-def _outcome(item: Item, future: object, limit_sec: float) -> Outcome[Item, Result]:
-    from pebble import ProcessExpired
-
-    try:
-        return Outcome(item, future.result(), None)  # type: ignore[attr-defined]
-    except FutureTimeoutError:
-        reason = f"took longer than its limit of {limit_sec:g} s"
-    except ProcessExpired as error:
-        reason = f"its process ended (exit code {error.exitcode})"
-    except MemoryError:
-        reason = "took more memory than its limit"
-    except VarmlError as error:
-        reason = str(error)
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-    return Outcome(item, None, reason)
+    def _turns(self) -> Iterator[Item]:
+        """Yield the items that fall to the thread that asks, each as soon as there is room for its outcome."""
+        while True:
+            self._room.get()
+            if self._stopped.is_set():
+                return
+            with self._taking:
+                try:
+                    item = next(self._items)
+                except StopIteration:
+                    return
+            yield item

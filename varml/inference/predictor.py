@@ -16,9 +16,9 @@ from varml.flow.store import clip_flow
 from varml.ground.engine import map_isolated
 from varml.models.features import compute_features
 from varml.models.model_files import LoadedModel, load_model
-from varml.video.clip import ClipTask, read_clip
 from varml.video.probe import probe_limit_sec
 from varml.video.reader import Frames
+from varml.video.strange import StrangeVideo, read_strange
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ class Predictor:
         if not video.is_file():
             raise VideoError(f"{video} does not exist or is no regular file; name a video file")
         (outcome,) = map_isolated(
-            read_clip,
-            [ClipTask(video, pre.frames)],
+            read_strange,
+            [StrangeVideo(video, pre.frames, pre.probe)],
             num_workers=1,
             timeout_sec=probe_limit_sec(pre.probe, video.stat().st_size),
             memory_mb=pre.probe.memory_mb,

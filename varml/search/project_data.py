@@ -10,7 +10,7 @@ import pandas as pd
 
 from varml.config.params import Params
 from varml.data.dataset import FeatureSet
-from varml.data.splits import UNGROUPED, Positions, make_folds
+from varml.data.splits import UNGROUPED, Positions, classes_without_training, make_folds
 from varml.ground.content_key import content_key
 from varml.models.feature_files import feature_files
 from varml.search.objective import LoadFeatures
@@ -18,6 +18,7 @@ from varml.training.data import load_features
 
 # Raise it when the same values on the same data may give another result: trials of both must not be compared.
 VERSION = 1
+UNTRAINED = "one fold holds all videos of {} in train and val, so they are validated by who has never seen their class"
 
 
 def feature_loader(manifest: pd.DataFrame, params: Params) -> LoadFeatures:
@@ -35,7 +36,11 @@ def make_validation(rows: pd.DataFrame, params: Params) -> tuple[list[Positions]
     if params.search.validation == "val":
         return [np.flatnonzero((rows["split"] == "val").to_numpy())], []
     folds, grouped = make_folds(rows["label"].tolist(), rows["group"].tolist(), params.search.num_folds, params.seed)
-    return folds, [] if grouped else [UNGROUPED]
+    warnings = [] if grouped else [UNGROUPED]
+    alone = classes_without_training(rows["label"].tolist(), folds)
+    if alone:
+        warnings.append(UNTRAINED.format(", ".join(map(repr, alone))))
+    return folds, warnings
 
 
 def study_name(rows: pd.DataFrame, params: Params, backbones: list[str]) -> str:

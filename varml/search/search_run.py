@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from varml.config.params import Params
+from varml.data.splits import UNGROUPED
 from varml.ground.content_key import file_digest
-from varml.ground.paths import MANIFEST
+from varml.ground.paths import CONTACT_SHEET, DATA_CARD, DATA_PAGE, MANIFEST
 from varml.tracking.runs import KIND, TrackedRun, create_run, delete_unfinished_children, find_own_run, reap_runs
 
 STUDY = "varml.study"
@@ -28,9 +29,12 @@ def open_search_run(name: str, params: Params, warnings: list[str]) -> TrackedRu
     run.log_params({f"search.{key}": value for key, value in search.items() if key != "space"})
     run.log_dataset("manifest", file_digest(MANIFEST)[:32], "search")
     run.log_sources()
+    for path in (DATA_CARD, DATA_PAGE, CONTACT_SHEET):
+        if path.is_file():
+            run.log_artifact(path)
     return run
 
 
 def folds_tag(warnings: list[str]) -> dict[str, str]:
     """Return the tag that says whether validation kept groups apart."""
-    return {"varml.folds": "ungrouped" if warnings else "grouped"}
+    return {"varml.folds": "ungrouped" if UNGROUPED in warnings else "grouped"}

@@ -23,7 +23,7 @@ DATA = "model"
 LOADER = "varml.tracking.flavor"
 # What prediction imports; the rest of varml's requirements is for training and tracking.
 _NEEDED = (
-    "av", "decord", "decord2", "mlflow", "numpy", "opencv-python-headless", "pandas", "pebble", "pydantic",
+    "av", "decord", "decord2", "mlflow", "numpy", "opencv-python-headless", "pandas", "psutil", "pydantic",
     "ruamel.yaml", "safetensors", "scikit-learn", "simplejpeg", "timm", "torch", "torchvision",
 )  # fmt: skip
 

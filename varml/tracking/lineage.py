@@ -1,10 +1,11 @@
-"""Where a run comes from, as tags: git commit, DVC stage and experiment, digests of the stage's inputs.
+"""Where a run comes from, as tags: git commit, DVC stage and experiment, digests of the stage's inputs, leaks.
 
 Light, because MLflow calls it for every run that anybody makes in a varml project.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -13,13 +14,14 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from varml.ground.paths import LOCK, MANIFEST, PARAMS, PIPELINE, project_root
+from varml.ground.paths import DATA_CARD, LOCK, MANIFEST, PARAMS, PIPELINE, project_root
 
 GIT_COMMIT = "varml.git.commit"
 GIT_DIRTY = "varml.git.dirty"
 STAGE = "varml.dvc.stage"
 EXPERIMENT = "varml.dvc.experiment"
 INPUT = "varml.input."
+CROSSING_GROUPS = "varml.crossing_groups"
 
 
 def is_project(root: Path) -> bool:
@@ -31,7 +33,8 @@ def lineage_tags(root: Path | None = None) -> dict[str, str]:
     """Return the tags of a run made now in the project at ``root`` (default: where we are).
 
     Inside a stage the inputs are all of its dependencies that ``dvc.lock`` knows as outs, by DVC's own digest;
-    elsewhere the manifest is named, which stands for the data.
+    elsewhere the manifest is named, which stands for the data. Where its data card says that groups cross the given
+    splits, every run says so too: its figures must not be compared with others.
     """
     root = root or project_root()
     # `dvc exp run --temp` runs in a copy: its commit and lock are what counts, not the parent project's.
@@ -41,6 +44,7 @@ def lineage_tags(root: Path | None = None) -> dict[str, str]:
     digests = _out_digests(here)
     inputs = _stage_deps(here, stage) if stage else [str(MANIFEST)]
     tags |= {f"{INPUT}{path}": digests[path] for path in inputs if path in digests}
+    tags[CROSSING_GROUPS] = "allowed" if _card(here).get("num_crossing_groups") else ""
     return {key: value for key, value in tags.items() if value}
 
 
@@ -70,6 +74,14 @@ def _out_digests(root: Path) -> dict[str, str]:
     stages = _read(root / LOCK).get("stages", {})
     outs = [out for entry in stages.values() for out in entry.get("outs", [])]
     return {out["path"]: str(out["md5"]) for out in outs if "md5" in out}
+
+
+def _card(root: Path) -> dict[str, Any]:
+    try:
+        card = json.loads((root / DATA_CARD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return card if isinstance(card, dict) else {}
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -18,10 +18,12 @@ from varml.errors import SearchError
 from varml.metrics.classification import accuracy
 from varml.models.recognizer import Recognizer
 from varml.models.threads import one_thread
+from varml.training.balance import epoch_orders, loss_weights
 
 EpochMetrics = dict[str, float]
 OnEpoch = Callable[[int, EpochMetrics], None]
 Probabilities = npt.NDArray[np.float32]  # (N, K), rows sum to 1
+Batch = tuple[dict[str, Tensor], Tensor, Tensor | None]  # features by stream, labels, weights of the loss
 
 WARM_UP_FRACTION = 0.1
 MAX_GRADIENT_NORM = 1.0
@@ -50,8 +52,10 @@ def fit(
         recognizer.fit_standardisation(features)
         optimizer = torch.optim.AdamW(recognizer.parameters(), lr=train.lr, weight_decay=train.weight_decay, fused=True)
         scheduler = _schedule(optimizer, train, len(training))
-        for epoch in range(train.num_epochs):
-            loss = _train_epoch(recognizer, features, labels, train, optimizer, scheduler)
+        weights, orders = loss_weights(labels, train.balance), epoch_orders(labels, train.balance, seed)
+        for epoch, order in zip(range(train.num_epochs), orders, strict=False):
+            batches = _batches(features, labels, weights, order.split(train.batch_size))
+            loss = _train_epoch(recognizer, batches, train.label_smoothing, optimizer, scheduler)
             if not np.isfinite(loss):
                 raise SearchError(f"the loss is {loss} in epoch {epoch} at lr {train.lr:g}; lower train.lr")
             on_epoch(epoch, {"train_loss": loss, **_validate(recognizer, validation)})
@@ -99,24 +103,30 @@ def _schedule(optimizer: torch.optim.Optimizer, train: Train, num_videos: int) -
 
 def _train_epoch(
     recognizer: Recognizer,
-    features: Mapping[str, Tensor],
-    labels: Tensor,
-    train: Train,
+    batches: Iterator[Batch],
+    label_smoothing: float,
     optimizer: torch.optim.Optimizer,
     scheduler: LRScheduler,
 ) -> float:
     recognizer.train()
-    total = 0.0
-    for chosen in torch.randperm(len(labels)).split(train.batch_size):
-        logits = recognizer(_batch(features, chosen))
-        loss = F.cross_entropy(logits, labels[chosen], label_smoothing=train.label_smoothing)
+    total, num_videos = 0.0, 0
+    for inputs, labels, weights in batches:
+        loss = _loss(recognizer(inputs), labels, weights, label_smoothing)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(recognizer.parameters(), MAX_GRADIENT_NORM)
         optimizer.step()
         scheduler.step()
-        total += loss.item() * len(chosen)
-    return total / len(labels)
+        total += loss.item() * len(labels)
+        num_videos += len(labels)
+    return total / num_videos
+
+
+def _loss(logits: Tensor, labels: Tensor, weights: Tensor | None, label_smoothing: float) -> Tensor:
+    if weights is None:
+        return F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+    # The mean over videos, not over weights: of a batch of one class these would cancel out.
+    return (weights * F.cross_entropy(logits, labels, label_smoothing=label_smoothing, reduction="none")).mean()
 
 
 def _validate(recognizer: Recognizer, validation: FeatureSet | None) -> EpochMetrics:
@@ -126,6 +136,13 @@ def _validate(recognizer: Recognizer, validation: FeatureSet | None) -> EpochMet
     true = probabilities[np.arange(len(validation)), validation.labels]
     top1 = accuracy(validation.labels, probabilities)
     return {"val_loss": float(-np.log(np.maximum(true, 1e-9)).mean()), "val_top1": top1}
+
+
+def _batches(
+    features: Mapping[str, Tensor], labels: Tensor, weights: Tensor | None, order: Sequence[Tensor]
+) -> Iterator[Batch]:
+    for chosen in order:
+        yield _batch(features, chosen), labels[chosen], None if weights is None else weights[chosen]
 
 
 def _batch(features: Mapping[str, Tensor], chosen: Tensor) -> dict[str, Tensor]:

@@ -4,42 +4,44 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
 import pandas as pd
 
 from varml.config.params import Frames as FrameParams
 from varml.ground.content_key import content_key
 from varml.ground.paths import FRAMES
+from varml.video.clip import Clip, open_clip
 from varml.video.pack import SUFFIX, Pack, roundtrip, write_pack
-from varml.video.reader import Frames, open_video
+from varml.video.reader import Frames
 from varml.video.sampling import sample_indices
+from varml.video.scale import scale, scaled_size
 
 # Raise it when the same video and params give other frames: every stored file then gets a new name.
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
 class FrameTask:
     """One video to extract; travels to a worker process."""
 
-    video: Path
-    reader: str
-    num_frames: int
+    clip: Clip
     target: Path
     params: FrameParams
 
 
-def frames_key(digest: str, reader: str, params: FrameParams) -> str:
-    """Return the name of the stored frames of a video with content ``digest``."""
-    return content_key(video=digest, reader=reader, frames=params.model_dump(), version=VERSION)
+def frames_key(row: Any, params: FrameParams) -> str:
+    """Return the name of the stored frames of one row of the manifest."""
+    clip = {"start_sec": row.start_sec, "end_sec": row.end_sec}
+    # Images carry no times; a video's are in its bytes.
+    rate = {"fps": row.fps} if row.reader == "images" else {}
+    return content_key(video=row.digest, reader=row.reader, frames=params.model_dump(), version=VERSION, **clip, **rate)
 
 
 def frames_keys(manifest: pd.DataFrame, params: FrameParams) -> list[str]:
     """Return the name of the stored frames of each row."""
-    rows = manifest[["digest", "reader"]].itertuples(index=False)
-    return [frames_key(row.digest, row.reader, params) for row in rows]
+    return [frames_key(row, params) for row in manifest.itertuples()]
 
 
 def frames_files(manifest: pd.DataFrame, params: FrameParams, root: Path = Path()) -> list[Path]:
@@ -47,40 +49,32 @@ def frames_files(manifest: pd.DataFrame, params: FrameParams, root: Path = Path(
     return [root / FRAMES / f"{key}{SUFFIX}" for key in frames_keys(manifest, params)]
 
 
-def sample_frames(video: Path, reader: str, num_frames: int, params: FrameParams) -> Frames:
-    """Return the frames of ``video`` as (S, F, H, W, 3) uint8 RGB, as they are before packing.
+def sample_frames(clip: Clip, params: FrameParams) -> Frames:
+    """Return the frames of ``clip`` as (S, F, H, W, 3) uint8 RGB, as they are before packing.
 
     Raises VideoError where they cannot be decoded.
     """
-    source = open_video(video, reader, num_frames)
+    source = open_clip(clip)
     indices = sample_indices(
         source.timestamps_sec, params.num_segments, params.frames_per_segment, params.frame_interval_sec
     )
     needed, places = np.unique(indices, return_inverse=True)
-    scaled = [scale_short_side(frame, params.short_side_px) for frame in source.read(needed.tolist())]
+    size = scaled_size(clip.width, clip.height, params.short_side_px)
+    scaled = [scale(frame, size) for frame in source.read(needed.tolist())]
     return np.stack(scaled)[places.reshape(indices.shape)]
 
 
-def clip_frames(video: Path, reader: str, num_frames: int, params: FrameParams) -> Frames:
-    """Return the frames of ``video`` exactly as :func:`read_frames` gives them after extraction."""
-    return roundtrip(sample_frames(video, reader, num_frames, params), params.jpeg_quality)
+def clip_frames(clip: Clip, params: FrameParams) -> Frames:
+    """Return the frames of ``clip`` exactly as :func:`read_frames` gives them after extraction."""
+    return roundtrip(sample_frames(clip, params), params.jpeg_quality)
 
 
 def extract_frames(task: FrameTask) -> None:
     """Store the frames of one video."""
-    frames = sample_frames(task.video, task.reader, task.num_frames, task.params)
+    frames = sample_frames(task.clip, task.params)
     write_pack(task.target, frames, task.params.jpeg_quality)
 
 
 def read_frames(path: Path) -> Frames:
     """Return stored frames as (S, F, H, W, 3) uint8 RGB."""
     return Pack(path).read()
-
-
-def scale_short_side(frame: Frames, short_side_px: int) -> Frames:
-    """Return ``frame`` (H, W, 3) scaled so that its short side is ``short_side_px``, its aspect kept."""
-    height, width = frame.shape[:2]
-    scale = short_side_px / min(height, width)
-    size = (max(round(width * scale), 1), max(round(height * scale), 1))
-    # Area averaging does not alias when it shrinks; when it enlarges, OpenCV interpolates linearly.
-    return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR))

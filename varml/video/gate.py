@@ -6,16 +6,18 @@ import stat
 from pathlib import Path
 
 from varml.errors import VideoError
+from varml.video.frame_folder import IMAGE_SUFFIXES
 
 # Demuxers that a file of bytes may choose. Playlists, concat scripts, SDP and image sequences are not among
 # them: they name other files, which a decoder would open.
 DEMUXERS = (
     "mov", "mp4", "m4a", "3gp", "3g2", "mj2", "matroska", "webm", "avi", "mpegts", "mpeg", "mpegvideo",
-    "ogg", "flv", "asf", "gif", "h264", "hevc", "ivf", "mxf", "nut", "rm", "wtv", "dv", "swf", "y4m",
+    "ogg", "flv", "asf", "gif", "ivf", "mxf", "nut", "rm", "yuv4mpegpipe",
 )  # fmt: skip
 
 _HEAD_BYTES = 4096
-_TS_PACKET_BYTES = 188
+# A transport stream has a sync byte at this place of each packet of that size; discs and cameras put a time before.
+_TS_LAYOUTS = ((0, 188), (4, 192))
 _PREFIXES = {
     b"\x1a\x45\xdf\xa3": "matroska",
     b"OggS": "ogg",
@@ -28,8 +30,11 @@ _PREFIXES = {
     b"YUV4MPEG2": "y4m",
     b"\x06\x0e\x2b\x34": "mxf",
     b".RMF": "rm",
+    b"nut/multimedia container": "nut",
 }
-_ISO_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot")
+_ISO_BOXES = (
+    b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"pnot", b"uuid", b"sidx", b"emsg", b"pict",
+)  # fmt: skip
 
 
 def check_is_video_file(path: Path) -> str:
@@ -48,8 +53,14 @@ def check_is_video_file(path: Path) -> str:
     with path.open("rb") as file:
         container = container_of(file.read(_HEAD_BYTES))
     if container is None:
-        raise VideoError("is no video: its first bytes are those of no known container")
+        raise VideoError(_why_unknown(path))
     return container
+
+
+def _why_unknown(path: Path) -> str:
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return "is an image; a folder of frames holds numbered images of one prefix and nothing else"
+    return "is in no known container, by its first bytes; encode it again as mp4"
 
 
 def container_of(head: bytes) -> str | None:
@@ -58,6 +69,6 @@ def container_of(head: bytes) -> str | None:
         return "avi"
     if head[4:8] in _ISO_BOXES:
         return "mov"
-    if head[:1] == b"\x47" and head[_TS_PACKET_BYTES : _TS_PACKET_BYTES + 1] == b"\x47":
+    if any(head[first : first + 2 * size : size] == b"\x47\x47" for first, size in _TS_LAYOUTS):
         return "mpegts"
     return next((name for prefix, name in _PREFIXES.items() if head.startswith(prefix)), None)

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from varml.config.params import Probe
 from varml.errors import VideoError
+from varml.video.clip import Clip
+from varml.video.container import PacketIndex, demux, index_of, open_stream
+from varml.video.frame_folder import numbered_images
 from varml.video.gate import check_is_video_file
-from varml.video.reader import Frames, open_video
-from varml.video.readers.pyav import decode, has_leading_frames, timestamps_of, upright_rgb
+from varml.video.reader import Frames, Source, open_video
+from varml.video.readers.images import read_image
+from varml.video.survey import PixelLimit, Survey, survey_video
 
 # Two decoders may convert colours with other rounding; frames of other content differ by more in the mean.
 MAX_MEAN_DIFFERENCE = 1.0
-NUM_SPOTS = 7
-SEC_PER_MIB = 1.0
+NUM_EVEN_SPOTS = 5
+NUM_KEY_SPOTS = 2
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What the manifest says of one readable video; width and height are those of the upright frame."""
+    """What the manifest says of one readable video.
+
+    ``num_frames`` decode; ``width`` and ``height`` are those of the upright frame in square pixels; ``indexed`` is
+    explained at :class:`varml.video.reader.Source`; ``rotation_deg`` is
+    counter-clockwise; ``sample_aspect_ratio`` is the width of a stored pixel over its height.
+    """
 
     num_frames: int
     fps: float
@@ -29,41 +39,112 @@ class VideoInfo:
     width: int
     height: int
     reader: str
+    indexed: bool
+    codec: str
+    pixel_format: str
+    rotation_deg: int
+    flipped: bool
+    sample_aspect_ratio: float
+    num_video_streams: int
+    num_audio_streams: int
+
+
+def clip_of(path: Path, info: VideoInfo) -> Clip:
+    """Return the whole of a probed video as a clip."""
+    source = Source(path, info.reader, info.num_frames, info.indexed, info.fps)
+    return Clip(source, info.width, info.height)
 
 
 def probe_limit_sec(probe: Probe, size_bytes: int) -> float:
     """Return how long probing a file of that size may take: a base, and a share that grows with it."""
-    return probe.timeout_sec + SEC_PER_MIB * size_bytes / 2**20
+    return probe.timeout_sec + probe.timeout_sec_per_mb * size_bytes / 1e6
 
 
-def probe_video(path: Path) -> VideoInfo:
-    """Decode ``path`` and return what it holds.
+def probe_video(path: Path, limits: Probe, frame_rate: float = 25.0) -> VideoInfo:
+    """Decode ``path`` once, compare the fast ways to its frames with that, and return what it holds.
 
-    Raises VideoError with the reason where it cannot be read. Call it in a process that may be killed.
+    A folder of numbered images is shown at ``frame_rate`` images a second. Raises
+    VideoError with the reason where it cannot be read. Call it in a process that may be killed.
     """
-    check_is_video_file(path)
-    num_frames, damaged = _decode_all(path)
-    spots = sorted({round(place) for place in np.linspace(0, num_frames - 1, NUM_SPOTS)})
-    expected = [upright_rgb(frame) for index, frame in enumerate(decode(path)) if index in set(spots)]
-    height, width = expected[0].shape[:2]
-    fps, duration_sec = _timing(timestamps_of(path, num_frames))
-    # decord is silently wrong where frames are shown before the key frame that they follow, and on damage.
-    trusted = not damaged and not has_leading_frames(path) and _decord_agrees(path, num_frames, spots, expected)
-    reader = "decord" if trusted else "pyav"
-    return VideoInfo(num_frames, fps, duration_sec, width, height, reader)
+    if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where a name is too long
+        return _probe_folder(path, limits, frame_rate)
+    container_name = check_is_video_file(path)
+    with open_stream(path) as (container, stream):
+        PixelLimit(limits).check(stream.codec_context.width, stream.codec_context.height)
+        index = index_of(demux(container, stream), stream)
+    spots = [] if index is None else choose_spots(index)
+    survey = survey_video(path, limits, spots, lambda frame, time_sec: None)
+    # decord seeks wrong in AVI with B-frames, at places that a few spots miss.
+    preferred = "pyav" if container_name == "avi" else limits.reader
+    reader, indexed = _choose_reader(path, survey, index, preferred)
+    fps, duration_sec = _timing(survey.timestamps_sec)
+    return VideoInfo(
+        survey.num_frames,
+        fps,
+        duration_sec,
+        *survey.size,
+        reader,
+        indexed,
+        survey.codec,
+        survey.pixel_format,
+        survey.orientation.rotation_deg,
+        survey.orientation.is_flip,
+        survey.sample_aspect_ratio,
+        survey.num_video_streams,
+        survey.num_audio_streams,
+    )
 
 
-def _decode_all(path: Path) -> tuple[int, bool]:
-    num_frames, damaged, sizes = 0, False, set()
-    for frame in decode(path):
-        num_frames += 1
-        damaged |= bool(frame.is_corrupt)
-        sizes.add((frame.width, frame.height, frame.rotation))
-    if num_frames == 0:
-        raise VideoError("has no frame that can be decoded")
+def _probe_folder(folder: Path, limits: Probe, frame_rate: float) -> VideoInfo:
+    images = numbered_images(folder)
+    if not images:
+        raise VideoError("is a folder that holds no numbered images of one prefix, or holds something else too")
+    sizes = {read_image(image).shape[1::-1] for image in images}
     if len(sizes) > 1:
-        raise VideoError(f"its frame size changes on the way ({len(sizes)} sizes); encode it again with one size")
-    return num_frames, damaged
+        raise VideoError(f"its images have {len(sizes)} sizes; give them one")
+    ((width, height),) = sizes
+    PixelLimit(limits).check(width, height, len(images))
+    codec = images[0].suffix.lower().lstrip(".")
+    duration_sec = round(len(images) / frame_rate, 3)
+    return VideoInfo(
+        len(images), frame_rate, duration_sec, width, height, "images", True, codec, "rgb24", 0, False, 1.0, 1, 0
+    )
+
+
+def choose_spots(index: PacketIndex) -> list[int]:
+    """Return which frames are compared: the first, the last, some between, and both sides of some key frames."""
+    last = len(index.pts) - 1
+    keys = np.searchsorted(index.shown, index.pts[index.is_key])
+    # The first key frame begins the file; those between are where a seek may land wrong.
+    chosen = (
+        keys[1:][np.unique(np.linspace(0, len(keys) - 2, NUM_KEY_SPOTS).round().astype(int))] if len(keys) > 1 else keys
+    )
+    spots = {*np.linspace(0, last, NUM_EVEN_SPOTS).round(), *chosen, *(chosen - 1), *(chosen + 1)}
+    return sorted(int(spot) for spot in spots if 0 <= spot <= last)
+
+
+def _choose_reader(path: Path, survey: Survey, index: PacketIndex | None, preferred: str) -> tuple[str, bool]:
+    if index is None or survey.damaged or index.shown.tolist() != survey.ticks:
+        return "pyav", False
+    source = Source(path, "pyav", survey.num_frames, indexed=True)
+    # decord is silently wrong where frames are shown before the key frame that they follow.
+    by_decord = replace(source, reader="decord")
+    tried = preferred == "decord" and not index.has_leading_frames
+    if tried and _agrees(by_decord, survey.spots, MAX_MEAN_DIFFERENCE):
+        return "decord", True
+    return "pyav", _agrees(source, survey.spots, 0.0)
+
+
+def _agrees(source: Source, spots: dict[int, Frames], tolerance: float) -> bool:
+    try:
+        frames = open_video(source).read(list(spots))
+    except VideoError:
+        return False
+    right = np.stack(list(spots.values()))
+    if frames.shape != right.shape:
+        return False
+    differences = np.abs(frames.astype(np.int16) - right).mean(axis=(1, 2, 3))
+    return bool((differences <= tolerance).all())
 
 
 def _timing(timestamps_sec: np.ndarray) -> tuple[float, float]:
@@ -72,15 +153,3 @@ def _timing(timestamps_sec: np.ndarray) -> tuple[float, float]:
     frame_sec = float(np.median(np.diff(timestamps_sec)))
     duration_sec = float(timestamps_sec[-1]) + frame_sec
     return round(len(timestamps_sec) / duration_sec, 3), round(duration_sec, 3)
-
-
-def _decord_agrees(path: Path, num_frames: int, spots: list[int], expected: list[Frames]) -> bool:
-    try:
-        frames = open_video(path, "decord", num_frames).read(spots)
-    except VideoError:
-        return False
-    right = np.stack(expected).astype(np.int16) if len({f.shape for f in expected}) == 1 else None
-    if right is None or frames.shape != right.shape:
-        return False
-    differences = np.abs(frames.astype(np.int16) - right).mean(axis=(1, 2, 3))
-    return bool((differences <= MAX_MEAN_DIFFERENCE).all())

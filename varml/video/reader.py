@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +14,21 @@ from varml.ground.registry import Registry
 
 Frames = npt.NDArray[np.uint8]  # (T, H, W, 3), RGB
 Times = npt.NDArray[np.float64]  # (T,), seconds from the first frame, ascending
+
+
+@dataclass(frozen=True)
+class Source:
+    """One video and how it is read, as :func:`varml.video.probe.probe_video` found it.
+
+    ``num_frames`` is how many frames decode. ``indexed`` says that the container's packets tell the time of each
+    frame and that decoding may begin at a key frame. ``fps`` is needed where images carry no times.
+    """
+
+    path: Path
+    reader: str
+    num_frames: int
+    indexed: bool = False
+    fps: float = 25.0
 
 
 class VideoReader(Protocol):
@@ -28,12 +44,9 @@ class VideoReader(Protocol):
         ...
 
 
-readers: Registry[Callable[[Path, int], VideoReader]] = Registry("video reader", "varml.video.readers")
+readers: Registry[Callable[[Source], VideoReader]] = Registry("video reader", "varml.video.readers")
 
 
-def open_video(path: Path, reader: str, num_frames: int) -> VideoReader:
-    """Open ``path`` with the reader of that name (``decord`` or ``pyav``).
-
-    ``num_frames`` is how many frames decode, as :func:`varml.video.probe.probe_video` counts them.
-    """
-    return readers[reader](path, num_frames)
+def open_video(source: Source) -> VideoReader:
+    """Open a video with the reader that it names (``decord``, ``pyav`` or ``images``)."""
+    return readers[source.reader](source)

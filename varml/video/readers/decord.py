@@ -1,16 +1,15 @@
-"""decord: fast random access, used where ingest found its frames equal to PyAV's."""
+"""decord: fast random access, used where probing found its frames equal to PyAV's."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import decord
 import numpy as np
 
 from varml.errors import VideoError, first_line
-from varml.video.reader import Frames, readers
-from varml.video.readers.pyav import timestamps_of
+from varml.video.reader import Frames, Source, readers
+from varml.video.readers.pyav import PyavReader
 
 decord.logging.set_level(decord.logging.FATAL)
 
@@ -19,14 +18,14 @@ decord.logging.set_level(decord.logging.FATAL)
 class DecordReader:
     """decord's VideoReader with one thread: with its default threads a damaged file gives varying frames."""
 
-    def __init__(self, path: Path, num_frames: int) -> None:
+    def __init__(self, source: Source) -> None:
         try:
-            self._reader = decord.VideoReader(str(path), num_threads=1)
+            self._reader = decord.VideoReader(str(source.path), num_threads=1)
         except (decord.DECORDError, RuntimeError, UnicodeError) as error:
             raise VideoError(f"decord cannot open it: {first_line(error)}") from error
-        if len(self._reader) != num_frames:
-            raise VideoError(f"decord counts {len(self._reader)} frames where {num_frames} decode")
-        self.timestamps_sec = timestamps_of(path, num_frames)
+        if len(self._reader) != source.num_frames:
+            raise VideoError(f"decord counts {len(self._reader)} frames where {source.num_frames} decode")
+        self.timestamps_sec = PyavReader(source).timestamps_sec
 
     def read(self, indices: Sequence[int]) -> Frames:
         """Return the frames at ``indices`` (see :class:`varml.video.reader.VideoReader`)."""

@@ -1,0 +1,1 @@
+"""A corpus of strange videos, made by FFmpeg and by hand, whose every frame says its own index."""
