@@ -74,6 +74,13 @@ def test_images_of_a_class_folder_itself_or_beside_other_things_are_files(source
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("name", [b"new\nline", b"caf\xe9", b"\x07"])
+def test_a_class_folder_that_cannot_be_printed(source: Path, name: bytes):
+    (source / os.fsdecode(name)).mkdir()
+    with pytest.raises(DataError, match=r"the class folder '.*' in .* has unprintable characters; rename it"):
+        read_labels(source, None)
+
+
 @pytest.mark.parametrize("inside", [[], [".hidden"]])
 def test_an_empty_class_folder(source: Path, inside: list[str]):
     (source / "jump").mkdir()

@@ -120,6 +120,19 @@ def test_a_csv_without_a_needed_column_is_refused(project: Project) -> None:
     refused(project, "scan", "labels.csv needs a header", "label is missing", "path, class")
 
 
+def test_splits_that_are_impossible_are_refused_before_a_video_is_decoded(project: Project) -> None:
+    project.set(ingest={"group_from": "parent_folder"})
+    refused(project, "scan", "(8 videos in 1 group) is left for training", "add groups that hold this class")
+
+
+def test_a_line_of_a_split_list_that_names_nothing_is_refused(project: Project) -> None:
+    (project.root / "videos" / "train.txt").write_text("wave/person01_1.mp4 1\nwave/person99_1.mp4 1\n")
+    project.set(data={"split_lists": {"train": ["train.txt"], "val": [], "test": ["test.txt"]}})
+    refused(project, "scan", "data.split_lists.test = 'test.txt'", "must be a file below videos")
+    (project.root / "videos" / "test.txt").write_text("wave/person02_1.mp4 1\n")
+    refused(project, "scan", "train.txt, line 2: 'wave/person99_1.mp4' does not exist")
+
+
 def test_files_that_are_no_video_are_quarantined_and_too_many_of_them_end_the_run(project: Project) -> None:
     (project.root / "videos" / "wave" / "notes.mp4").write_text("this is no video")
     assert project.run("python", "-m", "pipelines.scan")[0] == 0
