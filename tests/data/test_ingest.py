@@ -89,7 +89,7 @@ def test_the_broken_file_is_quarantined_with_its_reason(done: Ingested):
         {
             **WHOLE,
             "path": BROKEN,
-            "reason": "is in no known container, by its first bytes; encode it again as mp4",
+            "reason": "is in no known container by its first bytes; encode it again as mp4",
         }
     ]
 

@@ -32,7 +32,7 @@ def test_videos_pass_whatever_their_name(encoded: dict[str, Path], tmp_path: Pat
     assert check_is_video_file(path) == container
 
 
-NO_CONTAINER = "is in no known container, by its first bytes"
+NO_CONTAINER = "is in no known container by its first bytes"
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,7 @@ class _Process:
         if self._stopped.is_set():
             raise StoppedError
         if time.monotonic() > self._until:
-            raise _LateError(f"took longer than its limit of {self._limit_sec:g} s")
+            raise _LateError(f"took longer than its limit of {self._limit_sec:.3g} s")
         if self._resident_bytes() > self._memory_mb << 20:
             raise _LostError(memory_reason(self._memory_mb))
         # What a task started may hold the connection open after the worker is gone.

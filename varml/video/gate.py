@@ -60,7 +60,7 @@ def check_is_video_file(path: Path) -> str:
 def _why_unknown(path: Path) -> str:
     if path.suffix.lower() in IMAGE_SUFFIXES:
         return "is an image; a folder of frames holds numbered images of one prefix and nothing else"
-    return "is in no known container, by its first bytes; encode it again as mp4"
+    return "is in no known container by its first bytes; encode it again as mp4"
 
 
 def container_of(head: bytes) -> str | None:
