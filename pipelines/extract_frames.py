@@ -8,6 +8,7 @@ from varml.errors import VideoError
 from varml.ground.engine import map_isolated
 from varml.ground.paths import FRAMES, MANIFEST
 from varml.ground.progress import progress
+from varml.video.frame_folder import size_bytes
 from varml.video.frames import FrameTask, extract_frames, frames_files
 from varml.video.probe import probe_limit_sec
 
@@ -26,7 +27,7 @@ def main(params: Params) -> None:
         extract_frames,
         tasks,
         num_workers=params.engine.num_workers,
-        timeout_sec=lambda task: probe_limit_sec(params.ingest.probe, task.clip.source.path.stat().st_size),
+        timeout_sec=lambda task: probe_limit_sec(params.ingest.probe, size_bytes(task.clip.source.path)),
         memory_mb=params.ingest.probe.memory_mb,
     )
     for outcome in progress(outcomes, len(tasks), "frames"):

@@ -12,6 +12,7 @@ import pandas as pd
 from varml.config.params import Probe
 from varml.ground.engine import map_isolated
 from varml.video.clip import Clip, middle_frame
+from varml.video.frame_folder import size_bytes
 from varml.video.probe import probe_limit_sec
 from varml.video.reader import Frames
 
@@ -31,7 +32,7 @@ def class_frames(manifest: pd.DataFrame, clips: list[Clip], limits: Probe, num_w
         partial(middle_frame, short_side_px=THUMBNAIL_PX),
         list(labels),
         num_workers=num_workers,
-        timeout_sec=lambda clip: probe_limit_sec(limits, clip.source.path.stat().st_size),
+        timeout_sec=lambda clip: probe_limit_sec(limits, size_bytes(clip.source.path)),
         memory_mb=limits.memory_mb,
     )
     found = {labels[outcome.item]: outcome.result for outcome in outcomes if outcome.result is not None}

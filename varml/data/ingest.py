@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from scipy.cluster.hierarchy import DisjointSet
 
-from varml.config.params import Params
+from varml.config.params import Ingest, Params
 from varml.data.card import data_card
 from varml.data.clips import clip_fault, end_within
 from varml.data.groups import group_of
@@ -20,6 +20,7 @@ from varml.data.names import to_text
 from varml.data.scan import ScannedFile
 from varml.data.splits import Splits, make_splits
 from varml.errors import DataError
+from varml.ground.content_key import content_key
 from varml.ground.engine import map_isolated, resolve_num_workers
 from varml.ground.memory import Memory
 from varml.ground.progress import progress
@@ -93,9 +94,12 @@ def _reason_before_opening(file: ScannedFile, source: Path) -> str | None:
     return None
 
 
-def _probe_key(file: ScannedFile) -> str:
+def _probe_key(file: ScannedFile, params: Ingest) -> str:
     # decord opens no name that is not UTF-8, so what is found of a copy with another name does not hold for it.
-    return f"{PROBE_VERSION}|{file.digest}{'' if _is_utf8(file.path) else '|name'}"
+    name = "utf-8" if _is_utf8(file.path) else "bytes"
+    return content_key(
+        video=file.digest, name=name, reader=params.probe.reader, frame_rate=params.frame_rate, version=PROBE_VERSION
+    )
 
 
 def _is_utf8(path: str) -> bool:
@@ -105,7 +109,7 @@ def _is_utf8(path: str) -> bool:
 def _probe_all(
     files: list[ScannedFile], source: Path, params: Params, memory: Memory
 ) -> tuple[dict[str, VideoInfo], dict[str, str]]:
-    keys = {file.path: _probe_key(file) for file in files}
+    keys = {file.path: _probe_key(file, params.ingest) for file in files}
     reasons = {file.path: reason for file in files if (reason := _reason_before_opening(file, source))}
     found = {key: VideoInfo(**known) for key, known in memory.get(keys.values()).items()}
     # Of copies one is probed.

@@ -35,6 +35,11 @@ def numbered_images(folder: Path) -> list[Path]:
     return [folder / by_number[number] for number in sorted(by_number)]
 
 
+def size_bytes(video: Path) -> int:
+    """Return the size of a video file, or of all images of a folder."""
+    return sum(image.stat().st_size for image in numbered_images(video)) if video.is_dir() else video.stat().st_size
+
+
 def _image_names(folder: Path) -> list[str]:
     # Nothing where there is a sub-folder: a folder of folders is no video.
     try:
