@@ -42,7 +42,10 @@ def test_the_table_names_winner_baseline_and_where_to_look(finished: Project) ->
 
 def test_the_manifest_has_its_columns_and_groups_do_not_cross_splits(finished: Project, videos: Path) -> None:
     manifest = pd.read_csv(finished.root / "data/manifest.csv")
-    wanted = "video_id,path,label,group,split,start_sec,end_sec,num_frames,fps,duration_sec,width,height,reader,digest"
+    wanted = (
+        "video_id,path,label,group,split,start_sec,end_sec,num_frames,fps,duration_sec,width,height,rotation_deg,flipped,"
+        "sample_aspect_ratio,codec,pixel_format,num_video_streams,num_audio_streams,reader,indexed,digest"
+    )
     assert list(manifest.columns) == wanted.split(",")
     assert set(manifest["path"]) == {str(file.relative_to(videos)) for file in videos.rglob("*.mp4")}
     assert manifest.groupby("group")["split"].nunique().max() == 1
