@@ -114,7 +114,7 @@ def test_a_video_that_cannot_be_used_is_an_error_and_no_answer(varml: Varml, pro
     first, second = map(json.loads, output.splitlines())
     assert (first["video"], second["video"]) == ("gone.mp4", "notes.mp4")
     assert first["error"] == "gone.mp4 does not exist or is no regular file; name a video file"
-    assert second["error"].startswith("notes.mp4 cannot be used: is no video")
+    assert second["error"].startswith("notes.mp4 cannot be used: is in no known container")
     status, output = varml("predict", "gone.mp4")
     assert (status, output) == (1, f"varml: {first['error']}\n")
 

@@ -182,7 +182,9 @@ def test_the_frames_change_the_name():
 
 
 def test_the_files_of_a_manifest_are_in_its_order_and_follow_its_frames(tmp_path: Path):
-    rows = pd.DataFrame({"digest": ["a", "b"], "reader": ["pyav", "decord"]})
+    rows = pd.DataFrame(
+        {"digest": ["a", "b"], "reader": ["pyav", "decord"], "start_sec": "", "end_sec": "", "fps": 25.0}
+    )
     frame_params = FrameParams(
         num_segments=2, frames_per_segment=2, frame_interval_sec=0.1, short_side_px=64, jpeg_quality=95
     )

@@ -14,7 +14,9 @@ from varml.models.feature_files import feature_files
 
 SHIPPED = Path(__file__).parents[2] / "params.yaml"
 LITE0, TINY = "tf_efficientnet_lite0", "test_resnet"
-MANIFEST = pd.DataFrame({"digest": ["a", "b"], "reader": ["decord", "pyav"]})
+MANIFEST = pd.DataFrame(
+    {"digest": ["a", "b"], "reader": ["decord", "pyav"], "start_sec": "", "end_sec": "", "fps": 25.0}
+)
 
 
 @pytest.fixture(scope="module")

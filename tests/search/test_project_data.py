@@ -25,6 +25,9 @@ def manifest() -> pd.DataFrame:
             "split": ["train"] * 16 + ["val"] * 4 + ["test"] * 4,
             "digest": [f"digest{i}" for i in number],
             "reader": ["decord"] * 24,
+            "start_sec": "",
+            "end_sec": "",
+            "fps": 25.0,
         }
     )
 
