@@ -53,6 +53,7 @@ class Ingest(Section):
     # Whole folds are held out, so a share between these is met as nearly as 1/n can.
     test_fraction: float = Field(ge=0.05, le=0.5)
     val_fraction: float = Field(ge=0.05, le=0.5)
+    duplicates: Literal["refuse", "group", "ignore"] = Field(description="what to do about copies among the videos")
     probe: Probe
 
     @field_validator("group_from")

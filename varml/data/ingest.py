@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from scipy.cluster.hierarchy import DisjointSet
 
 from varml.config.params import Params
+from varml.data import duplicates
+from varml.data.duplicates import Pair, find_pairs
 from varml.data.labels import check_class_sizes
 from varml.data.manifest import COLUMNS, video_id_of
 from varml.data.scan import ScannedFile
-from varml.data.splits import make_splits
+from varml.data.splits import Splits, make_splits
 from varml.errors import DataError
 from varml.ground.engine import map_isolated, resolve_num_workers
 from varml.ground.memory import Memory
@@ -24,7 +25,7 @@ from varml.ground.progress import progress
 from varml.video.probe import VideoInfo, probe_limit_sec, probe_video
 
 # Raise it when probing the same file may say something else.
-PROBE_VERSION = 2
+PROBE_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -47,15 +48,10 @@ def ingest(files: list[ScannedFile], source: Path, params: Params, memory: Memor
     _check_bad_fraction(quarantine, len(files), params.data.max_bad_fraction)
     readable = [file for file in files if file.path in infos]
     check_class_sizes([file.label for file in readable], params.data.min_videos_per_class, "readable videos")
-    groups = join_copies(readable, [group_of(file, params.ingest.group_from) for file in readable])
-    splits = make_splits(
-        [file.label for file in readable],
-        groups,
-        [file.split for file in readable],
-        test_fraction=params.ingest.test_fraction,
-        val_fraction=params.ingest.val_fraction,
-        seed=params.seed,
-    )
+    looked_for = params.ingest.duplicates != "ignore"
+    pairs = find_pairs(readable, infos) if looked_for else []
+    groups, splits = _split(readable, pairs, params)
+    warnings = splits.warnings if looked_for else [*splits.warnings, duplicates.NOT_LOOKED_FOR]
     rows = [
         {
             **asdict(file),
@@ -66,8 +62,8 @@ def ingest(files: list[ScannedFile], source: Path, params: Params, memory: Memor
         }
         for file, group, split in zip(readable, groups, splits.names.tolist(), strict=True)
     ]
-    manifest = pd.DataFrame(rows)[COLUMNS]
-    return Ingested(manifest, quarantine, _data_card(manifest, quarantine, splits.warnings))
+    manifest = pd.DataFrame(rows, columns=COLUMNS)
+    return Ingested(manifest, quarantine, _data_card(manifest, quarantine, pairs, warnings))
 
 
 def group_of(file: ScannedFile, pattern: str | None) -> str:
@@ -78,13 +74,27 @@ def group_of(file: ScannedFile, pattern: str | None) -> str:
     return match.group(0) if match else file.path
 
 
-def join_copies(files: list[ScannedFile], groups: list[str]) -> list[str]:
-    """Return ``groups`` with those joined that hold files of the same bytes: copies must not cross splits."""
-    joined = DisjointSet(groups)
-    first: dict[str, str] = {}
-    for file, group in zip(files, groups, strict=True):
-        joined.merge(first.setdefault(file.digest, group), group)
-    return [str(joined[group]) for group in groups]
+def _split(files: list[ScannedFile], pairs: list[Pair], params: Params) -> tuple[list[str], Splits]:
+    """Return the group and the split of each file, so that copies stand on one side or are refused."""
+    paths, labels, given = ([getattr(file, name) for file in files] for name in ("path", "label", "split"))
+    groups = [group_of(file, params.ingest.group_from) for file in files]
+    duplicates.refuse_crossing(pairs, dict(zip(paths, given, strict=True)), duplicates.MOVE_THEM)
+    joined = duplicates.join(pairs, paths, groups)
+    splits = make_splits(
+        labels,
+        joined if params.ingest.duplicates == "group" else groups,
+        given,
+        test_fraction=params.ingest.test_fraction,
+        val_fraction=params.ingest.val_fraction,
+        seed=params.seed,
+    )
+    sides = dict(zip(paths, splits.names.tolist(), strict=True))
+    if params.ingest.duplicates == "refuse":
+        duplicates.refuse_crossing(pairs, sides, duplicates.GROUP_THEM)
+    splits.warnings += duplicates.warn_of_parted(pairs, sides)
+    splits.warnings += duplicates.warn_of_labels(pairs, dict(zip(paths, labels, strict=True)))
+    # Copies that already stand in one split share a group as well, so that no fold of the search parts them.
+    return joined, splits
 
 
 def printable_path(path: str) -> str:
@@ -139,7 +149,9 @@ def _check_bad_fraction(quarantine: pd.DataFrame, total: int, limit: float) -> N
     )
 
 
-def _data_card(manifest: pd.DataFrame, quarantine: pd.DataFrame, warnings: list[str]) -> dict[str, Any]:
+def _data_card(
+    manifest: pd.DataFrame, quarantine: pd.DataFrame, pairs: list[Pair], warnings: list[str]
+) -> dict[str, Any]:
     counts = manifest.groupby(["label", "split"]).size().unstack(fill_value=0)
     return {
         "num_videos": len(manifest),
@@ -151,5 +163,6 @@ def _data_card(manifest: pd.DataFrame, quarantine: pd.DataFrame, warnings: list[
         },
         "num_quarantined": len(quarantine),
         "quarantined_by_reason": {str(k): int(n) for k, n in sorted(Counter(quarantine["reason"]).items())},
+        **duplicates.card_of(pairs),
         "warnings": warnings,
     }
