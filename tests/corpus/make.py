@@ -19,6 +19,8 @@ from .timing import TIMING
 
 # Params under which a project goes through all of the corpus.
 SETTINGS: dict[str, dict[str, Any]] = {
+    # One recording stands in most of its files, coded in all ways.
+    "ingest": {"duplicates": "ignore"},
     "data": {"max_bad_fraction": 0.99, "min_videos_per_class": 3},
     "frames": {"num_segments": 8, "short_side_px": 64},
 }

@@ -10,11 +10,14 @@ from videos import LIMITS, write_video
 
 from varml.data.card import data_card, data_page
 from varml.data.contact_sheet import class_frames, contact_sheet
+from varml.data.duplicates import Pair
 from varml.data.splits import Splits
 from varml.video.clip import Clip
 from varml.video.reader import Source
 
 NO_QUARANTINE = pd.DataFrame(columns=["path", "reason"])
+
+COPY = Pair("run/train.mp4", "wave/\udcff.mp4", "near")
 
 
 def row(label: str, split: str, **values: object) -> dict[str, object]:
@@ -40,7 +43,7 @@ def manifest() -> pd.DataFrame:
 
 def test_every_fact_is_counted(manifest: pd.DataFrame):
     quarantine = pd.DataFrame({"path": ["a", "b"], "reason": ["is empty (0 bytes)"] * 2})
-    card = data_card(manifest, quarantine, Splits(manifest["split"].to_numpy(), ["look out"]))
+    card = data_card(manifest, quarantine, Splits(manifest["split"].to_numpy(), ["look out"]), [COPY])
     assert (card["num_videos"], card["num_groups"], card["num_quarantined"]) == (4, 2, 2)
     assert card["videos_by_class_and_split"] == {"run": {"test": 1, "train": 1}, "wave": {"test": 1, "train": 1}}
     assert card["duration_sec"] == {"min": 0.5, "median": 2.0, "max": 4.0}
@@ -50,16 +53,20 @@ def test_every_fact_is_counted(manifest: pd.DataFrame):
     assert (card["videos_turned_or_mirrored"], card["videos_with_sound"]) == (2, 1)
     assert card["videos_with_several_video_streams"] == ["run/test.mp4"]
     assert card["quarantined_by_reason"] == {"is empty (0 bytes)": 2}
+    assert card["num_duplicates"] == 1
+    assert card["duplicates"] == [{"first": "run/train.mp4", "second": "wave/\\xff.mp4", "kind": "near"}]
     assert card["warnings"] == ["look out"]
 
 
 def test_the_page_shows_names_as_text(manifest: pd.DataFrame):
     manifest["label"] = manifest["label"].replace("run", "<script>alert(1)</script>")
-    card = data_card(manifest, NO_QUARANTINE, Splits(manifest["split"].to_numpy(), ["a < b"]))
+    card = data_card(manifest, NO_QUARANTINE, Splits(manifest["split"].to_numpy(), ["a < b"]), [COPY])
     page = data_page(card, b"png")
     assert "<script>" not in page
     assert "&lt;script&gt;alert(1)" in page
     assert "a &lt; b" in page
+    assert "copies: 1 pairs" in page
+    assert "<td>wave/\\xff.mp4</td>" in page
     assert "data:image/png;base64,cG5n" in page
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +47,17 @@ def test_a_class_in_one_group_is_trained_and_not_tested(memory: Memory):
     check_splits(make_files({"x": PERSONS, "y": PERSONS, "rare": ["p0"] * 3}), SHIPPED, memory)
 
 
-def test_copies_are_one_group(memory: Memory):
+def test_clips_of_one_file_are_one_group(memory: Memory):
     files = make_files({"x": ["p0", "p0", "p1", "p1"], "y": ["p0", "p0", "p1", "p1"]})
     check_splits(files, SHIPPED, memory)
-    copies = [ScannedFile(file.path, file.label, file.group, digest="the same") for file in files]
+    clips = [replace(file, path="long.mp4", start_sec=f"{n}.0", end_sec=f"{n}.9") for n, file in enumerate(files)]
     with pytest.raises(DataError, match="needs at least 2 groups"):
-        check_splits(copies, SHIPPED, memory)
+        check_splits(clips, SHIPPED, memory)
+
+
+def test_copies_are_left_to_ingest_because_they_may_be_unreadable(memory: Memory):
+    files = make_files({"x": PERSONS, "y": PERSONS}, split="")
+    check_splits([replace(file, digest="the same") for file in files], SHIPPED, memory)
 
 
 def test_folders_that_are_whole_classes_are_no_groups_to_split(memory: Memory):

@@ -89,6 +89,7 @@ class Ingest(Section):
     test_fraction: float = Field(ge=0.05, le=0.5)
     val_fraction: float = Field(ge=0.05, le=0.5)
     frame_rate: float = Field(gt=0, description="images a second of a video that is a folder of images")
+    duplicates: Literal["refuse", "group", "ignore"] = Field(description="what to do about copies among the videos")
     probe: Probe
 
     @field_validator("group_from")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
 import pandas as pd
 
+from varml.data.duplicates import Pair, card_of
 from varml.data.manifest import lengths_sec
 from varml.data.splits import Splits
 
@@ -24,14 +26,17 @@ img {{ max-width: 100% }}
 <p>{summary}</p>
 {warnings}
 {tables}
+{copies}
 <h2>One training video of each class</h2>
 <img alt="one frame of each class" src="data:image/png;base64,{picture}">
 </body></html>
 """
 
 
-def data_card(manifest: pd.DataFrame, quarantine: pd.DataFrame, splits: Splits) -> dict[str, Any]:
-    """Return the facts: counts by class and split, lengths, sizes, rates, codecs, readers, what was left out."""
+def data_card(
+    manifest: pd.DataFrame, quarantine: pd.DataFrame, splits: Splits, pairs: Sequence[Pair]
+) -> dict[str, Any]:
+    """Return the facts: counts by class and split, lengths, sizes, rates, codecs, readers, quarantine, copies."""
     counts = manifest.groupby(["label", "split"]).size().unstack(fill_value=0)
     several = manifest.loc[manifest["num_video_streams"] > 1, "path"]
     return {
@@ -50,6 +55,7 @@ def data_card(manifest: pd.DataFrame, quarantine: pd.DataFrame, splits: Splits) 
         "videos_with_several_video_streams": several.tolist(),
         "num_quarantined": len(quarantine),
         "quarantined_by_reason": _counts(quarantine["reason"]),
+        **card_of(pairs),
         "num_crossing_groups": splits.num_crossing,
         "warnings": splits.warnings,
     }
@@ -60,12 +66,18 @@ def data_page(card: dict[str, Any], picture: bytes) -> str:
     warnings = "".join(f"<li>{escape(text)}</li>" for text in card["warnings"])
     return _PAGE.format(
         summary=escape(
-            f"{card['num_videos']} videos of {card['num_groups']} groups, {card['num_quarantined']} files quarantined"
+            f"{card['num_videos']} videos of {card['num_groups']} groups, {card['num_quarantined']} files quarantined, "
+            f"copies: {card['num_duplicates']} pairs"
         ),
         warnings=f"<h2>Warnings</h2><ul>{warnings}</ul>" if warnings else "",
         tables="\n".join(_table(name, value) for name, value in card.items() if isinstance(value, dict) and value),
+        copies=_listed("Copies", card["duplicates"]),
         picture=base64.b64encode(picture).decode(),
     )
+
+
+def _listed(title: str, rows: list[dict[str, str]]) -> str:
+    return f"<h2>{title}</h2>\n{pd.DataFrame(rows).to_html(border=0, index=False)}" if rows else ""
 
 
 def _table(name: str, values: dict[str, Any]) -> str:

@@ -8,17 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from scipy.cluster.hierarchy import DisjointSet
 
 from varml.config.params import Ingest, Params
 from varml.data.card import data_card
 from varml.data.clips import clip_fault, end_within
-from varml.data.groups import group_of
+from varml.data.duplicates import NOT_LOOKED_FOR, find_pairs
 from varml.data.labels import check_class_sizes
 from varml.data.manifest import COLUMNS, video_id_of
 from varml.data.names import to_text
 from varml.data.scan import ScannedFile
-from varml.data.splits import Splits, make_splits
+from varml.data.split_files import split_files
 from varml.errors import DataError
 from varml.ground.content_key import content_key
 from varml.ground.engine import map_isolated, resolve_num_workers
@@ -27,7 +26,7 @@ from varml.ground.progress import progress
 from varml.video.probe import VideoInfo, probe_limit_sec, probe_video
 
 # Raise it when probing the same file may say something else.
-PROBE_VERSION = 3
+PROBE_VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -42,14 +41,17 @@ class Ingested:
 def ingest(files: list[ScannedFile], source: Path, params: Params, memory: Memory) -> Ingested:
     """Probe each file and give each readable video its group and split.
 
-    Raises DataError where too many files are unreadable, a class keeps too few videos, or no split is possible.
+    Raises DataError where too many files are unreadable, a class keeps too few videos, no split is possible, or
+    copies stand on two sides of it.
     """
     infos, reasons = _probe_all(files, source, params, memory)
     readable, quarantine = _sort_out(files, infos, reasons)
     _check_bad_fraction(quarantine, len(files), params.data.max_bad_fraction)
     check_class_sizes([file.label for file in readable], params.data.min_videos_per_class, "readable videos")
-    groups = join_copies(readable, [group_of(file, params.ingest.group_from) for file in readable])
-    splits = splits_of(readable, groups, params)
+    looked_for = params.ingest.duplicates != "ignore"
+    pairs = find_pairs(readable, infos) if looked_for else []
+    groups, splits = split_files(readable, pairs, params)
+    splits.warnings += [] if looked_for else [NOT_LOOKED_FOR]
     rows = [
         {
             **asdict(file),
@@ -62,30 +64,8 @@ def ingest(files: list[ScannedFile], source: Path, params: Params, memory: Memor
         }
         for file, group, split in zip(readable, groups, splits.names.tolist(), strict=True)
     ]
-    manifest = pd.DataFrame(rows)[COLUMNS]
-    return Ingested(manifest, quarantine, data_card(manifest, quarantine, splits))
-
-
-def splits_of(files: list[ScannedFile], groups: list[str], params: Params) -> Splits:
-    """Return the split of each file, as the params ask for it."""
-    return make_splits(
-        [file.label for file in files],
-        groups,
-        [file.split for file in files],
-        test_fraction=params.ingest.test_fraction,
-        val_fraction=params.ingest.val_fraction,
-        seed=params.seed,
-        allow_crossing=params.ingest.crossing_groups == "allow",
-    )
-
-
-def join_copies(files: list[ScannedFile], groups: list[str]) -> list[str]:
-    """Return ``groups`` with those joined that hold files of the same bytes: copies must not cross splits."""
-    joined = DisjointSet(groups)
-    first: dict[str, str] = {}
-    for file, group in zip(files, groups, strict=True):
-        joined.merge(first.setdefault(file.digest, group), group)
-    return [str(joined[group]) for group in groups]
+    manifest = pd.DataFrame(rows, columns=COLUMNS)
+    return Ingested(manifest, quarantine, data_card(manifest, quarantine, splits, pairs))
 
 
 def _reason_before_opening(file: ScannedFile, source: Path) -> str | None:

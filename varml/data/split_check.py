@@ -18,21 +18,21 @@ def check_splits(files: list[ScannedFile], params: Params, memory: Memory) -> No
     present = [file for file in files if file.digest]
     groups = [group_of(file, params.ingest.group_from) for file in present]
     values = {"ingest": params.ingest.model_dump(), "search": [params.search.validation, params.search.num_folds]}
-    rows = [(file.label, group, file.split, file.digest) for file, group in zip(present, groups, strict=True)]
+    rows = [(file.label, group, file.split, file.path) for file, group in zip(present, groups, strict=True)]
     key = f"splits|{content_key(rows=rows, seed=params.seed, **values)}"
     if present and not memory.get([key]):
-        _split(present, groups, params)
+        _split(present, params)
         memory.put({key: True})
 
 
-def _split(files: list[ScannedFile], groups: list[str], params: Params) -> None:
+def _split(files: list[ScannedFile], params: Params) -> None:
     # Here and not above: pandas and scikit-learn are slow to import, and mostly there is nothing to do.
-    from varml.data.ingest import join_copies, splits_of
+    from varml.data.split_files import split_files
     from varml.data.splits import make_folds
 
-    joined = join_copies(files, groups)
-    names = splits_of(files, joined, params).names
+    # Copies are left to ingest: files of the same bytes may all be unreadable.
+    groups, splits = split_files(files, (), params)
     if params.search.validation == "folds":
-        kept = [number for number, name in enumerate(names) if name != "test"]
+        kept = [number for number, name in enumerate(splits.names) if name != "test"]
         labels = [files[number].label for number in kept]
-        make_folds(labels, [joined[number] for number in kept], params.search.num_folds, params.seed)
+        make_folds(labels, [groups[number] for number in kept], params.search.num_folds, params.seed)

@@ -24,8 +24,8 @@ class _PlainLines:
         sys.stderr.flush()
 
 
-def progress(iterable: Iterable[T], total: int, label: str) -> Iterator[T]:
-    """Yield from ``iterable`` and report how far it is, how fast it goes and when it ends."""
+def progress(iterable: Iterable[T], total: int, label: str, unit: str = "video") -> Iterator[T]:
+    """Yield from ``iterable`` and report how far it is, how fast it goes and when it ends; it counts in ``unit``."""
     terminal = sys.stderr.isatty()
     options: dict[str, Any] = {} if terminal else {"file": _PlainLines(), "mininterval": PLAIN_INTERVAL_SEC}
-    yield from tqdm(iterable, total=total, desc=label, unit="video", ncols=90, disable=total == 0, **options)
+    yield from tqdm(iterable, total=total, desc=label, unit=unit, ncols=90, disable=total == 0, **options)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from av import VideoFrame
 
 from varml.config.params import Probe
 from varml.errors import VideoError
 from varml.video.clip import Clip
 from varml.video.container import PacketIndex, demux, index_of, open_stream
+from varml.video.fingerprint import Fingerprinter
 from varml.video.frame_folder import numbered_images
 from varml.video.gate import check_is_video_file
 from varml.video.reader import Frames, Source, open_video
@@ -30,7 +32,8 @@ class VideoInfo:
 
     ``num_frames`` decode; ``width`` and ``height`` are those of the upright frame in square pixels; ``indexed`` is
     explained at :class:`varml.video.reader.Source`; ``rotation_deg`` is
-    counter-clockwise; ``sample_aspect_ratio`` is the width of a stored pixel over its height.
+    counter-clockwise; ``sample_aspect_ratio`` is the width of a stored pixel over its height. ``fingerprint`` is a
+    :class:`varml.video.fingerprint.Fingerprint` as text, and no column of the manifest.
     """
 
     num_frames: int
@@ -47,6 +50,8 @@ class VideoInfo:
     sample_aspect_ratio: float
     num_video_streams: int
     num_audio_streams: int
+    # Two of these are compared by what the manifest says.
+    fingerprint: str = field(default="", repr=False, compare=False)
 
 
 def clip_of(path: Path, info: VideoInfo) -> Clip:
@@ -73,7 +78,8 @@ def probe_video(path: Path, limits: Probe, frame_rate: float = 25.0) -> VideoInf
         PixelLimit(limits).check(stream.codec_context.width, stream.codec_context.height)
         index = index_of(demux(container, stream), stream)
     spots = [] if index is None else choose_spots(index)
-    survey = survey_video(path, limits, spots, lambda frame, time_sec: None)
+    fingerprinter = Fingerprinter()
+    survey = survey_video(path, limits, spots, fingerprinter.add)
     # decord seeks wrong in AVI with B-frames, at places that a few spots miss.
     preferred = "pyav" if container_name == "avi" else limits.reader
     reader, indexed = _choose_reader(path, survey, index, preferred)
@@ -92,6 +98,7 @@ def probe_video(path: Path, limits: Probe, frame_rate: float = 25.0) -> VideoInf
         survey.sample_aspect_ratio,
         survey.num_video_streams,
         survey.num_audio_streams,
+        fingerprinter.result().to_text(),
     )
 
 
@@ -99,16 +106,18 @@ def _probe_folder(folder: Path, limits: Probe, frame_rate: float) -> VideoInfo:
     images = numbered_images(folder)
     if not images:
         raise VideoError("is a folder that holds no numbered images of one prefix, or holds something else too")
-    sizes = {read_image(image).shape[1::-1] for image in images}
+    sizes, fingerprinter = set(), Fingerprinter()
+    for number, image in enumerate(map(read_image, images)):
+        sizes.add(image.shape[1::-1])
+        fingerprinter.add(VideoFrame.from_ndarray(image, "rgb24"), number / frame_rate)
     if len(sizes) > 1:
         raise VideoError(f"its images have {len(sizes)} sizes; give them one")
     ((width, height),) = sizes
     PixelLimit(limits).check(width, height, len(images))
     codec = images[0].suffix.lower().lstrip(".")
     duration_sec = round(len(images) / frame_rate, 3)
-    return VideoInfo(
-        len(images), frame_rate, duration_sec, width, height, "images", True, codec, "rgb24", 0, False, 1.0, 1, 0
-    )
+    facts = (codec, "rgb24", 0, False, 1.0, 1, 0, fingerprinter.result().to_text())
+    return VideoInfo(len(images), frame_rate, duration_sec, width, height, "images", True, *facts)
 
 
 def choose_spots(index: PacketIndex) -> list[int]:

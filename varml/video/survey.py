@@ -71,8 +71,8 @@ def survey_video(path: Path, limits: Probe, spots: Collection[int], look: Callab
         for frame in decode_stream(container, stream, survey.failed.append):
             pixels.check(frame.width, frame.height, survey.num_frames + 1)
             raw_sizes.add((frame.width, frame.height, orientation_of(frame)))
+            look(frame, _time_sec(survey, frame))
             _note(survey, frame, spots)
-            look(frame, (frame.pts or 0) * survey.tick_sec)
     _check_damage(survey)
     if len(raw_sizes) > 1:
         raise VideoError(f"its frame size changes on the way ({len(raw_sizes)} sizes); encode it again with one size")
@@ -110,6 +110,10 @@ def _note(survey: Survey, frame: Any, spots: Collection[int]) -> None:
     survey.ticks.append(frame.pts)
     survey.damaged |= bool(frame.is_corrupt)
     survey.orientation = orientation_of(frame)
+
+
+def _time_sec(survey: Survey, frame: Any) -> float:
+    return survey.num_frames / survey.fps if frame.pts is None else frame.pts * survey.tick_sec
 
 
 def _upright_size(width: int, height: int, ratio: float, orientation: Orientation) -> tuple[int, int]:

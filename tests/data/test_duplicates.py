@@ -1,0 +1,368 @@
+"""Copies among videos: planted ones of each kind are found, and others of the same camera are not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from videos import LIMITS, Image, write_video
+
+from varml.config import Params, load_params
+from varml.data import duplicates
+from varml.data.alignment import are_copies, least_fit
+from varml.data.duplicates import (
+    NOT_LOOKED_FOR,
+    Pair,
+    cross_pairs,
+    find_near,
+    find_pairs,
+    join,
+    sides_of,
+    warn_of_labels,
+)
+from varml.data.ingest import Ingested, ingest
+from varml.data.lookalikes import NUM_NEIGHBOURS, similar_signatures
+from varml.data.sample.clip import ClipPlan, plan_clip, render_clip
+from varml.data.sample.person import draw_person
+from varml.data.scan import ScannedFile, scan
+from varml.errors import DataError
+from varml.ground.memory import Memory
+from varml.video.container import decode
+from varml.video.fingerprint import MIRROR, Fingerprint, Fingerprinter
+from varml.video.probe import VideoInfo, probe_video
+
+ROOT = Path(__file__).resolve().parents[2]
+RATE, NUM_FRAMES = 25, 75
+
+
+def plan_of(number: int) -> ClipPlan:
+    """Return the plan of a video of three seconds by a camera that does not shake."""
+    rng = np.random.default_rng([11, number])
+    plan = plan_clip(rng, draw_person(rng))
+    motion = replace(plan.motion, duration_sec=(NUM_FRAMES - 1) / RATE, pace=1.0)
+    shake = replace(plan.shake, amplitudes=np.zeros_like(plan.shake.amplitudes))
+    return replace(plan, frame_rate=RATE, num_frames=NUM_FRAMES, motion=motion, shake=shake)
+
+
+def frames_of(plan: ClipPlan, action: str) -> list[Image]:
+    return list(render_clip(plan, action))
+
+
+@pytest.fixture(scope="module")
+def original() -> list[Image]:
+    return frames_of(plan_of(0), "walk_left")
+
+
+@pytest.fixture(scope="module")
+def write(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """A function from frames to a video of them, in a folder of its own."""
+
+    def write_one(frames: list[Image], fps: Fraction | int = RATE, **how: Any) -> Path:
+        suffix = {"mpeg4": ".avi", "mjpeg": ".avi"}.get(how.get("codec", ""), ".mp4")
+        return write_video(tmp_path_factory.mktemp("video") / f"video{suffix}", frames, fps, **how)
+
+    return write_one
+
+
+def info_with(fingerprint: str) -> VideoInfo:
+    return VideoInfo(50, 25.0, 2.0, 160, 120, "pyav", True, "h264", "yuv420p", 0, False, 1.0, 1, 0, fingerprint)
+
+
+def infos_of(*paths: Path) -> dict[str, VideoInfo]:
+    return {str(path): probe_video(path, LIMITS) for path in paths}
+
+
+def shrunk(frames: list[Image]) -> list[Image]:
+    """Return frames of half the size, each pixel the mean of four."""
+    height, width = frames[0].shape[:2]
+    return [f.reshape(height // 2, 2, width // 2, 2, 3).mean(axis=(1, 3)).astype(np.uint8) for f in frames]
+
+
+def mirrored(frames: list[Image]) -> list[Image]:
+    return [frame[:, ::-1] for frame in frames]
+
+
+CRF_28, CRF_35 = {"options": {"crf": "28"}}, {"options": {"crf": "35"}}
+COPIES: dict[str, tuple[Callable[[list[Image]], list[Image]], Fraction | int, dict[str, Any]]] = {
+    "re-encoded": (lambda f: f, RATE, CRF_35),
+    "another codec": (lambda f: f, RATE, {"codec": "mpeg4", "options": {"b": "200000"}}),
+    "half the size": (shrunk, RATE, {}),
+    "the beginning": (lambda f: f[:45], RATE, CRF_35),
+    "from the middle": (lambda f: f[13:56], RATE, CRF_35),
+    "the end": (lambda f: f[31:], RATE, CRF_35),
+    "mirrored": (mirrored, RATE, CRF_35),
+    "every third frame": (lambda f: f[1::3], Fraction(RATE, 3), {}),
+    "played at half the rate": (lambda f: f, Fraction(RATE, 2), CRF_35),
+    "mirrored, trimmed, smaller": (lambda f: mirrored(shrunk(f[9:60])), RATE, CRF_35),
+}
+
+
+@pytest.mark.parametrize("kind", COPIES)
+def test_a_copy_is_found(original: list[Image], write: Callable[..., Path], kind: str):
+    change, fps, how = COPIES[kind]
+    paths = write(original, RATE), write(change(original), fps, **how)
+    (first, second) = sorted(map(str, paths))
+    assert find_near(infos_of(*paths)) == [Pair(first, second, "near")]
+
+
+def test_pieces_of_one_recording_are_copies_where_they_overlap(original: list[Image], write: Callable[..., Path]):
+    # Two seconds and more are shared by the first pair, nothing by the second.
+    long = original + frames_of(plan_of(0), "wave")
+    overlapping = infos_of(write(long[:95]), write(long[30:150]))
+    adjacent = infos_of(write(long[:75]), write(long[75:]))
+    assert len(find_near(overlapping)) == 1
+    assert find_near(adjacent) == []
+
+
+@pytest.mark.parametrize("action", ["kick", "walk_left", "sit_down"])
+def test_another_motion_before_the_same_background_is_no_copy(write: Callable[..., Path], action: str):
+    plan = plan_of(1)
+    other = replace(plan, motion=replace(plan.motion, phase=(plan.motion.phase + 0.4) % 1))
+    assert find_near(infos_of(write(frames_of(plan, "wave")), write(frames_of(other, action)))) == []
+
+
+@pytest.mark.parametrize("pair", [("walk_left", "walk_right"), ("sit_down", "stand_up")])
+def test_a_motion_played_backwards_is_no_copy(write: Callable[..., Path], pair: tuple[str, str]):
+    plan = plan_of(2)
+    assert find_near(infos_of(*[write(frames_of(plan, action)) for action in pair])) == []
+
+
+def test_the_sample_holds_no_copies():
+    # Its walks to the left, mirrored, are walks to the right; persons and places differ.
+    infos = {}
+    for path in sorted((ROOT / "sample").glob("*/*.mp4")):
+        fingerprinter = Fingerprinter()
+        for frame in decode(path):
+            fingerprinter.add(frame, frame.time)
+        infos[str(path)] = info_with(fingerprinter.result().to_text())
+    assert len(infos) == 120
+    assert find_near(infos) == []
+
+
+@pytest.mark.parametrize("change", [lambda frame: frame, lambda frame: frame[:, ::-1]])
+def test_stills_of_one_picture_are_copies(
+    original: list[Image], write: Callable[..., Path], change: Callable[[Image], Image]
+):
+    infos = infos_of(write([original[0]] * 30), write([change(original[0])] * 12, **CRF_28), write([original[40]] * 12))
+    (pair,) = find_near(infos)
+    assert {pair.first, pair.second} == set(list(infos)[:2])
+
+
+def test_of_files_with_the_same_bytes_each_is_paired_with_the_first(original: list[Image], write: Callable[..., Path]):
+    info = probe_video(write(original), LIMITS)
+    files = [ScannedFile(path, "run", "", "", 9, "same") for path in ("c", "a", "b")]
+    pairs = find_pairs(files, dict.fromkeys("abc", info))
+    assert pairs == [Pair("c", "a", "exact"), Pair("c", "b", "exact")]
+
+
+def signature(number: int, num_samples: int = 40) -> np.ndarray:
+    """Return the signature of one camera and a smooth random motion."""
+    rows = np.random.default_rng([5, number]).normal(0, 150, (num_samples + 8, len(MIRROR)))
+    smooth = sum(rows[place : place + num_samples] for place in range(9)) / 3
+    return (smooth + 300 * np.cos(np.arange(len(MIRROR)))).astype(np.float32)
+
+
+def test_the_candidates_of_one_camera_grow_with_the_number_of_videos_alone():
+    candidates = similar_signatures([signature(number) for number in range(1000)])
+    assert len(candidates) < 1000
+
+
+def test_many_copies_hang_together_without_a_comparison_of_all():
+    text, other = (Fingerprint(signature(number)).to_text() for number in (0, 1))
+    infos = {f"{n:03}": info_with(text) for n in range(200)}
+    assert len(similar_signatures([signature(0)] * 200)) <= 200 * NUM_NEIGHBOURS
+    pairs = find_near({**infos, "other": replace(infos["000"], fingerprint=other)})
+    assert len(pairs) == 199
+    assert len(set(join(pairs, [*infos, "other"], [*infos, "other"]))) == 2
+
+
+def test_a_mirrored_signature_is_named_so():
+    first = signature(3)
+    assert similar_signatures([first, signature(4), first * MIRROR]).tolist() == [[0, 2, 1]]
+
+
+def test_no_videos_have_no_candidates():
+    assert similar_signatures([]).shape == (0, 3)
+    assert find_near({}) == []
+
+
+@given(st.integers(0, 30), st.integers(20, 40), st.floats(0, 0.25))
+def test_a_part_of_a_signature_is_a_copy_of_the_whole_whatever_noise_coding_adds(start: int, length: int, noise: float):
+    whole = signature(6, 70)
+    part = whole[start : start + length]
+    coding = np.random.default_rng(0).normal(0, 1, part.shape) * np.diff(whole, axis=0).std() * noise
+    assert are_copies(whole, (part + coding).astype(np.float32))
+    assert are_copies((part + coding).astype(np.float32), whole)
+
+
+@given(st.integers(100, 10_000))
+def test_other_motions_are_no_copies(number: int):
+    assert not are_copies(signature(number), signature(number + 1))
+
+
+def test_a_motion_that_repeats_itself_shows_no_copy_by_fitting_at_several_times():
+    period = signature(7, 9)
+    noise = [np.random.default_rng(n).normal(0, 40, (45, len(MIRROR))) for n in range(2)]
+    first, second = (np.tile(period, (5, 1)) + n for n in noise)
+    assert not are_copies(first[:30], second[13:])
+
+
+def test_what_is_asked_for_grows_for_short_pieces():
+    assert [least_fit(shared) for shared in (3, 5, 15, 90)] == pytest.approx([0.93, 0.93, 0.8, 0.8])
+
+
+names = st.integers(0, 19).map(str)
+
+
+@given(st.lists(st.tuples(names, names), max_size=30), st.lists(st.integers(0, 9), min_size=20, max_size=20))
+def test_groups_are_joined_whole_and_no_others(links: list[tuple[str, str]], numbers: list[int]):
+    paths, groups = [str(number) for number in range(20)], [f"g{number}" for number in numbers]
+    joined = dict(zip(paths, join([Pair(a, b, "near") for a, b in links], paths, groups), strict=True))
+    reached = {path: {path} for path in paths}
+    edges = links + [(a, b) for a in paths for b in paths if groups[int(a)] == groups[int(b)]]
+    for _ in paths:
+        for a, b in edges:
+            reached[a] |= reached[b]
+            reached[b] |= reached[a]
+    assert all((joined[a] == joined[b]) == (b in reached[a]) for a in paths for b in paths)
+    assert set(joined.values()) <= set(groups)
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two classes of five videos; the last of each is a re-encoded copy, one of a video of the other class."""
+    folder = tmp_path_factory.mktemp("tree")
+    for label in ("kick", "wave"):
+        (folder / label).mkdir()
+        for number in range(4):
+            write_video(folder / label / f"{number}.mp4", shrunk(frames_of(plan_of(20 + number), label)), RATE)
+    for target, source, label in (("kick/4.mp4", 0, "kick"), ("wave/4.mp4", 1, "kick")):
+        write_video(folder / target, shrunk(frames_of(plan_of(20 + source), label)), RATE, options={"crf": "30"})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Ingested]:
+    """A function from a mode and the splits by path to what ingest makes of the tree."""
+    memory = Memory(tmp_path_factory.mktemp("state") / "probes.sqlite")
+    files = scan(tree, None, 4, Memory(tmp_path_factory.mktemp("state") / "digests.sqlite"))
+
+    def run_ingest(mode: str, splits: dict[str, str] | None = None, seed: int = 0) -> Ingested:
+        values = load_params(ROOT / "params.yaml").model_dump(by_alias=True)
+        values["seed"], values["engine"]["num_workers"], values["data"]["min_videos_per_class"] = seed, 1, 4
+        values["ingest"].update(duplicates=mode, group_from=None)
+        given = [replace(file, split=splits[file.path]) for file in files] if splits else files
+        return ingest(given, tree, Params.model_validate(values), memory)
+
+    return run_ingest
+
+
+NEAR = [
+    {"first": "kick/0.mp4", "second": "kick/4.mp4", "kind": "near"},
+    {"first": "kick/1.mp4", "second": "wave/4.mp4", "kind": "near"},
+]
+LABELS = (
+    "1 pair of copies have two labels, such as 'kick/1.mp4' (kick) and 'wave/4.mp4' (wave); mend them or remove one "
+    "of each pair"
+)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_group_keeps_copies_in_one_group_and_split(run: Callable[..., Ingested], seed: int):
+    done = run("group", seed=seed)
+    rows = done.manifest.set_index("path")
+    for pair in NEAR:
+        first, second = rows.loc[pair["first"]], rows.loc[pair["second"]]
+        assert (first["group"], first["split"]) == (second["group"], second["split"])
+    assert done.card["num_duplicates"] == 2
+    assert done.card["duplicates"] == NEAR
+    assert LABELS in done.card["warnings"]
+    assert done.card["num_groups"] == 8
+
+
+def test_refuse_names_the_pairs_on_two_sides_and_the_remedy(run: Callable[..., Ingested]):
+    with pytest.raises(DataError) as caught:
+        run("refuse")
+    first, *lines = str(caught.value).splitlines()
+    assert "copies of each other and stand on two sides of the splits, which makes scores too good" in first
+    assert "set ingest.duplicates to group (copies then share a split), remove one of each pair, or set it to" in first
+    assert 1 <= len(lines) <= 2
+    assert all(line.startswith("  'kick/") and line.endswith(": near") for line in lines)
+
+
+SIDES = {f"{label}/{number}.mp4": "train" for label in ("kick", "wave") for number in range(5)}
+HELD_OUT = {"kick/2.mp4": "val", "wave/2.mp4": "val", "kick/3.mp4": "test", "wave/3.mp4": "test"}
+
+
+def test_copies_within_one_split_are_not_refused_and_share_a_group(run: Callable[..., Ingested]):
+    done = run("refuse", {**SIDES, **HELD_OUT})
+    assert done.card["duplicates"] == NEAR
+    groups = done.manifest.set_index("path")["group"]
+    assert groups["kick/0.mp4"] == groups["kick/4.mp4"]
+
+
+@pytest.mark.parametrize("mode", ["refuse", "group"])
+def test_copies_that_the_user_parted_are_refused_in_both_modes(run: Callable[..., Ingested], mode: str):
+    with pytest.raises(DataError) as caught:
+        run(mode, {**SIDES, **HELD_OUT, "kick/4.mp4": "test"})
+    assert str(caught.value).splitlines() == [
+        "1 pair of videos are copies of each other and stand on two sides of the splits, which makes scores too good; "
+        "move one of each pair to the other's split, remove it, or set ingest.duplicates to ignore:",
+        "  'kick/0.mp4' (train) and 'kick/4.mp4' (test): near",
+    ]
+
+
+def test_ignore_looks_for_nothing_and_says_so(run: Callable[..., Ingested]):
+    done = run("ignore", {**SIDES, **HELD_OUT, "kick/4.mp4": "test"})
+    assert done.card["num_duplicates"] == 0
+    assert done.card["duplicates"] == []
+    assert NOT_LOOKED_FOR in done.card["warnings"]
+    assert done.card["num_groups"] == 10
+
+
+def test_lists_are_bounded(monkeypatch: pytest.MonkeyPatch):
+    pairs = [Pair(f"{n:03}", f"{n:03}b", "exact") for n in range(25)]
+    sides = {path: {path[3:] or "a"} for pair in pairs for path in (pair.first, pair.second)}
+    with pytest.raises(DataError) as caught:
+        duplicates.refuse_crossing(pairs, sides, "mend it")
+    assert str(caught.value).splitlines()[-1] == "  and 5 more"
+    monkeypatch.setattr(duplicates, "MAX_IN_CARD", 10)
+    card = duplicates.card_of(pairs)
+    assert (card["num_duplicates"], len(card["duplicates"])) == (25, 10)
+
+
+def test_clips_of_one_file_share_a_group_and_are_no_copies(original: list[Image], write: Callable[..., Path]):
+    path = write(original)
+    info = probe_video(path, LIMITS)
+    clips = [ScannedFile("a", "run", f"g{n}", "", 9, "same", start_sec=f"{n}.0", end_sec=f"{n}.9") for n in (0, 1)]
+    assert find_pairs(clips, {"a": info}) == []
+    assert len(set(join((), ["a", "a"], ["g0", "g1"]))) == 1
+
+
+def test_a_file_whose_clips_stand_on_two_sides_crosses_with_its_copy():
+    sides = sides_of(["a", "a", "b", "b", "c"], ["train", "test", "train", "test", "train"])
+    pairs = [Pair("a", "b", "exact"), Pair("a", "c", "near"), Pair("c", "c", "exact")]
+    assert cross_pairs(pairs, sides) == pairs[:2]
+    # Copies with the same clips have the same labels.
+    assert warn_of_labels(pairs[:1], sides) == []
+
+
+def test_the_images_of_a_video_are_a_copy_of_it(original: list[Image], write: Callable[..., Path], tmp_path: Path):
+    for number, image in enumerate(original):
+        cv2.imwrite(str(tmp_path / f"{number}.jpg"), image[..., ::-1])
+    video = write(original)
+    infos = {"images": probe_video(tmp_path, LIMITS, RATE), "video": probe_video(video, LIMITS)}
+    assert find_near(infos) == [Pair("images", "video", "near")]
+
+
+def test_a_fingerprint_holds_the_clip_it_was_made_of(original: list[Image], write: Callable[..., Path]):
+    # Guards the tests above: an empty signature would be a copy of nothing, and find no pair either.
+    assert len(Fingerprint.from_text(probe_video(write(original), LIMITS).fingerprint).signature) == 30

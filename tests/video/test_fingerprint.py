@@ -1,0 +1,142 @@
+"""What is kept of a video's pictures: the same for the same pictures, however they are coded, turned or timed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from videos import LIMITS, Image, write_video
+
+from varml.errors import VideoError
+from varml.video.container import decode
+from varml.video.fingerprint import (
+    LEAST_SAMPLES,
+    MAX_SAMPLES,
+    MIRROR,
+    THUMBNAIL_PX,
+    Fingerprint,
+    Fingerprinter,
+    Signature,
+    stretched,
+)
+from varml.video.probe import probe_video
+
+SIZE = (48, 64)
+
+
+def disc(index: int, num_frames: int = 30) -> Image:
+    """Return a frame (48, 64, 3) in which a bright disc goes from the upper left to the lower right."""
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
+    place = index / num_frames
+    inside = (x - 8 - 48 * place) ** 2 + (y - 8 - 30 * place) ** 2 < 36
+    return np.repeat(np.where(inside, 220, 40 + x)[..., None], 3, axis=2).astype(np.uint8)
+
+
+DISC = [disc(index) for index in range(30)]
+
+
+def fingerprint(path: Path) -> Fingerprint:
+    return Fingerprint.from_text(probe_video(path, LIMITS).fingerprint)
+
+
+def likeness(first: Signature, second: Signature) -> float:
+    """Return the correlation of the changes of two signatures of one length."""
+    one, other = np.diff(first, axis=0), np.diff(second, axis=0)
+    return float((one * other).sum() / np.sqrt((one**2).sum() * (other**2).sum()))
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Fingerprint:
+    return fingerprint(write_video(tmp_path_factory.mktemp("plain") / "plain.mp4", DISC, 10))
+
+
+def test_a_moving_video_has_a_sample_each_tenth_of_a_second(plain: Fingerprint):
+    assert not plain.is_still
+    assert plain.signature.shape == (30, len(MIRROR))
+    assert plain.signature.dtype == np.float32
+
+
+def test_a_mirrored_video_has_the_signs_of_odd_frequencies_changed(plain: Fingerprint, tmp_path: Path):
+    mirrored = fingerprint(write_video(tmp_path / "mirrored.mp4", [frame[:, ::-1] for frame in DISC], 10))
+    assert likeness(mirrored.signature * MIRROR, plain.signature) > 0.99
+    assert likeness(mirrored.signature, plain.signature) < 0.8
+
+
+@pytest.mark.parametrize("rotation", [90, 180, 270])
+def test_a_video_that_is_turned_by_its_container_is_seen_upright(plain: Fingerprint, tmp_path: Path, rotation: int):
+    lying = [np.rot90(frame, -rotation // 90) for frame in DISC]
+    turned = fingerprint(write_video(tmp_path / "turned.mp4", lying, 10, rotation=rotation))
+    assert likeness(turned.signature, plain.signature) > 0.99
+
+
+def test_twice_as_many_frames_a_second_give_the_same_signature(plain: Fingerprint, tmp_path: Path):
+    doubled = write_video(tmp_path / "doubled.mp4", [disc(index, 60) for index in range(60)], 20)
+    assert likeness(fingerprint(doubled).signature, plain.signature) > 0.98
+
+
+def test_a_video_at_half_the_rate_is_the_same_stretched(plain: Fingerprint, tmp_path: Path):
+    slow = fingerprint(write_video(tmp_path / "slow.mp4", DISC, 5)).signature
+    assert len(slow) == 59
+    assert likeness(stretched(slow, 0.5), plain.signature) > 0.99
+    assert len(stretched(plain.signature, 2)) == 59
+
+
+def test_the_first_of_two_frames_far_apart_stands_still_between_them(tmp_path: Path):
+    times = [*range(0, 1000, 100), *range(2000, 3000, 100)]
+    path = write_video(tmp_path / "gap.mp4", [disc(index) for index in range(20)], 10, times=times)
+    changes = np.abs(np.diff(fingerprint(path).signature, axis=0)).max(axis=1)
+    assert (changes[10:18] < 1).all()
+    assert changes[18:20].max() > 20
+
+
+def test_a_video_that_stands_still_keeps_one_picture(tmp_path: Path):
+    still = fingerprint(write_video(tmp_path / "still.mp4", [DISC[15]] * 20, 10))
+    assert still.is_still
+    assert still.picture.shape == (THUMBNAIL_PX, THUMBNAIL_PX)
+    assert len(still.signature) == 0
+    assert (still.picture[:, 4] < still.picture[:, 28]).all()
+
+
+@pytest.mark.parametrize(("num_frames", "is_still"), [(1, True), (LEAST_SAMPLES - 1, True), (LEAST_SAMPLES, False)])
+def test_a_video_too_short_to_show_motion_keeps_one_picture(tmp_path: Path, num_frames: int, is_still: bool):
+    path = write_video(tmp_path / "short.mp4", [disc(index, 10) for index in range(num_frames)], 10)
+    assert fingerprint(path).is_still == is_still
+
+
+def test_no_frame_is_an_error():
+    with pytest.raises(VideoError, match="has no frame"):
+        Fingerprinter().result()
+
+
+def test_a_long_video_is_looked_at_for_a_bounded_time(tmp_path: Path):
+    (frame,) = decode(write_video(tmp_path / "one.mp4", DISC[:1], 10))
+    fingerprinter = Fingerprinter()
+    for index in range(0, 4 * MAX_SAMPLES, 4):
+        fingerprinter.add(frame, index / 40)
+    assert len(fingerprinter._pictures) == MAX_SAMPLES
+    fingerprinter.add(frame, 1e6)
+    assert len(fingerprinter._pictures) == MAX_SAMPLES
+
+
+def test_a_second_takes_270_characters_of_text(plain: Fingerprint):
+    assert len(plain.to_text()) <= 120 + 3 * 270
+    assert plain.to_text().isascii()
+
+
+@given(arrays(np.float32, st.tuples(st.integers(1, 40), st.just(len(MIRROR))), elements=st.floats(-2e4, 2e4, width=32)))
+def test_a_signature_comes_back_from_text_to_within_half_a_step(signature: Signature):
+    back = Fingerprint.from_text(Fingerprint(signature).to_text()).signature
+    largest = np.abs(signature - signature.mean(axis=0)).max()
+    assert back.shape == signature.shape
+    assert np.abs(back - signature).max() <= largest / 127 / 2 + 0.01
+
+
+@given(arrays(np.uint8, (THUMBNAIL_PX, THUMBNAIL_PX)))
+def test_a_picture_comes_back_from_text(picture: Image):
+    back = Fingerprint.from_text(Fingerprint(picture=picture).to_text())
+    assert back.is_still
+    np.testing.assert_array_equal(back.picture, picture)

@@ -1,0 +1,44 @@
+"""The group and the split of each file, so that neither a group nor two copies stand on two sides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from varml.config.params import Params
+from varml.data import duplicates
+from varml.data.duplicates import Pair
+from varml.data.groups import group_of
+from varml.data.labelled_file import LabelledFile
+from varml.data.splits import Splits, make_splits
+
+
+def split_files(files: Sequence[LabelledFile], pairs: Sequence[Pair], params: Params) -> tuple[list[str], Splits]:
+    """Return the group of each file, those of copies and of the clips of one file joined, and the splits.
+
+    Raises DataError where no split is possible, and where ``pairs`` of copies stand on two sides of it.
+    """
+    paths = [file.path for file in files]
+    groups = duplicates.join((), paths, [group_of(file, params.ingest.group_from) for file in files])
+    joined = duplicates.join(pairs, paths, groups)
+    given = duplicates.sides_of(paths, [file.split for file in files])
+    duplicates.refuse_crossing(pairs, given, duplicates.MOVE_THEM)
+    splits = _splits_of(files, joined if params.ingest.duplicates == "group" else groups, params)
+    sides = duplicates.sides_of(paths, splits.names.tolist())
+    if params.ingest.duplicates == "refuse":
+        duplicates.refuse_crossing(pairs, sides, duplicates.GROUP_THEM)
+    splits.warnings += duplicates.warn_of_parted(pairs, sides)
+    splits.warnings += duplicates.warn_of_labels(pairs, duplicates.sides_of(paths, [file.label for file in files]))
+    # Copies that already stand in one split share a group as well, so that no fold of the search parts them.
+    return joined, splits
+
+
+def _splits_of(files: Sequence[LabelledFile], groups: list[str], params: Params) -> Splits:
+    return make_splits(
+        [file.label for file in files],
+        groups,
+        [file.split for file in files],
+        test_fraction=params.ingest.test_fraction,
+        val_fraction=params.ingest.val_fraction,
+        seed=params.seed,
+        allow_crossing=params.ingest.crossing_groups == "allow",
+    )

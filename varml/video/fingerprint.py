@@ -1,0 +1,153 @@
+"""What is kept of a video's pictures to find its copies: a signature of how they change, or one picture.
+
+A signature is the two-dimensional DCT of small grey pictures, a few times a second, its low frequencies alone, after
+Coskun, Sankur and Memon, "Spatio-temporal transform based video hashing", 2006, and the pHash of pictures (Zauner,
+"Implementation and benchmarking of perceptual image hash functions", 2010). Numbers are kept in place of pHash's
+signs, because two videos of one camera differ in what moves alone: the difference of two pictures shows the motion and
+no background, and a mirrored picture changes the sign of half of its numbers and nothing else.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from av.video.reformatter import Interpolation, VideoReformatter
+from scipy.fft import dct
+
+from varml.errors import VideoError
+from varml.video.orientation import Orientation, orientation_of
+
+SAMPLES_PER_SEC = 10
+THUMBNAIL_PX = 32
+# Frequencies u + v from 1 to this one; the mean brightness, 0, is left out.
+HIGHEST_FREQUENCY = 5
+# A shorter video has too little motion to tell it from another, and so has a picture that changes by less grey levels.
+LEAST_SAMPLES = 8
+LEAST_CHANGE = 6
+# What lies beyond is not compared; it bounds the memory of one strange file.
+MAX_SAMPLES = 600 * SAMPLES_PER_SEC
+TIME_TOLERANCE_SEC = 1e-6
+# A longer gap between two frames shows the first one standing still, not a slow change into the second.
+LONGEST_BLEND_SEC = 0.25
+
+Signature = npt.NDArray[np.float32]  # (T, D), T samples a tenth of a second apart
+Picture = npt.NDArray[np.uint8]  # (32, 32), grey
+
+_U, _V = np.mgrid[: HIGHEST_FREQUENCY + 1, : HIGHEST_FREQUENCY + 1]
+_KEPT = (_U + _V > 0) & (_U + _V <= HIGHEST_FREQUENCY)
+# A picture's amplitudes fall with the frequency; equal weights would leave the lowest ones to speak alone.
+_WEIGHTS = (_U + _V)[_KEPT].astype(np.float32)
+_SHARP_COSINES = dct(np.eye(THUMBNAIL_PX, dtype=np.float32), axis=0, norm="ortho")[:8]
+_COSINES = _SHARP_COSINES[: HIGHEST_FREQUENCY + 1]
+# What a mirrored picture multiplies its numbers with: cosines with an odd frequency across change their sign.
+MIRROR = np.where(_V[_KEPT] % 2, -1, 1).astype(np.float32)  # (D,)
+PICTURE_MIRROR = np.tile([1, -1], 32)[1:]  # (63,), the same for a picture's frequencies
+_LEVELS = 127
+
+
+@dataclass(frozen=True, eq=False)
+class Fingerprint:
+    """A ``signature`` (T, D) float32 where something moves, else a ``picture`` (32, 32) uint8, the mean of all.
+
+    The other of the two has no rows.
+    """
+
+    signature: Signature = field(default_factory=lambda: np.zeros((0, len(MIRROR)), np.float32))
+    picture: Picture = field(default_factory=lambda: np.zeros((0, THUMBNAIL_PX), np.uint8))
+
+    @property
+    def is_still(self) -> bool:
+        """Whether nothing moves, or not for long enough to tell."""
+        return len(self.picture) > 0
+
+    def to_text(self) -> str:
+        """Return the fingerprint as ASCII, about 270 characters a second; it keeps 8 bits of each number."""
+        if self.is_still:
+            return "p" + b64encode(self.picture.tobytes()).decode()
+        mean = self.signature.mean(axis=0)
+        step = max(float(np.abs(self.signature - mean).max()) / _LEVELS, np.finfo(np.float32).tiny)
+        steps = np.rint((self.signature - mean) / step).astype(np.int8)
+        head = np.array([step, *mean], np.float32)
+        return "s" + b64encode(head.tobytes() + steps.tobytes()).decode()
+
+    @classmethod
+    def from_text(cls, text: str) -> Fingerprint:
+        """Return what :meth:`to_text` wrote."""
+        data = b64decode(text[1:])
+        if text[0] == "p":
+            return cls(picture=np.frombuffer(data, np.uint8).reshape(THUMBNAIL_PX, THUMBNAIL_PX))
+        head = np.frombuffer(data[: 4 * (len(MIRROR) + 1)], np.float32)
+        steps = np.frombuffer(data[head.nbytes :], np.int8).reshape(-1, len(MIRROR))
+        return cls(head[1:] + head[0] * steps)
+
+
+class Fingerprinter:
+    """Takes a small picture of some of the frames that a decoder yields, and makes a fingerprint of them."""
+
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()
+        self._pictures: list[Picture] = []
+        self._times_sec: list[float] = []
+        self._due_sec = -np.inf
+        self._orientation = Orientation()
+
+    def add(self, frame: Any, time_sec: float) -> None:
+        """Look at one ``av.VideoFrame`` shown at ``time_sec``; frames come in order of presentation."""
+        if time_sec < self._due_sec:
+            return
+        if not self._pictures:
+            # A video has one orientation; to ask each frame would cost as much as to scale it.
+            self._orientation = orientation_of(frame)
+        # One thread: to hand such a small picture to others takes longer than the work.
+        small = self._reformatter.reformat(
+            frame, THUMBNAIL_PX, THUMBNAIL_PX, "gray", interpolation=Interpolation.AREA, threads=1
+        )
+        self._pictures.append(np.asarray(small.to_ndarray(), np.uint8))
+        self._times_sec.append(time_sec)
+        # One frame for each tenth of a second. Times that differ by rounding alone must choose the same frames.
+        start_sec = self._times_sec[0] - TIME_TOLERANCE_SEC
+        ticks = int((time_sec - start_sec) * SAMPLES_PER_SEC) + 1
+        self._due_sec = start_sec + ticks / SAMPLES_PER_SEC if ticks < MAX_SAMPLES else np.inf
+
+    def result(self) -> Fingerprint:
+        """Return the fingerprint; raises VideoError where no frame was added."""
+        if not self._pictures:
+            raise VideoError("has no frame that can be decoded")
+        pictures = self._orientation.apply(np.stack(self._pictures, axis=-1)).transpose(2, 0, 1)  # (N, 32, 32)
+        signature = _on_grid(np.array(self._times_sec), _frequencies(pictures))
+        if len(signature) < LEAST_SAMPLES or np.ptp(pictures, axis=0).max() < LEAST_CHANGE:
+            return Fingerprint(picture=np.rint(pictures.mean(axis=0)).astype(np.uint8))
+        return Fingerprint(signature)
+
+
+def picture_frequencies(picture: Picture) -> npt.NDArray[np.float32]:
+    """Return the 63 lowest frequencies of a picture after its mean brightness, row by row."""
+    return (_SHARP_COSINES @ picture.astype(np.float32) @ _SHARP_COSINES.T).ravel()[1:]
+
+
+def stretched(signature: Signature, factor: float) -> Signature:
+    """Return the signature of the same video played ``factor`` times as slowly."""
+    return _on_grid(np.arange(len(signature)) * factor / SAMPLES_PER_SEC, signature)
+
+
+def _frequencies(pictures: npt.NDArray[np.uint8]) -> Signature:
+    """Return the weighted low frequencies of ``pictures`` (N, 32, 32) as (N, D)."""
+    return (_COSINES @ (pictures.astype(np.float32) @ _COSINES.T))[:, _KEPT] * _WEIGHTS
+
+
+def _on_grid(times_sec: npt.NDArray[np.float64], values: Signature) -> Signature:
+    """Return ``values`` (N, D), shown at ascending ``times_sec`` (N,), at each tenth of a second from the first on."""
+    if len(values) == 1:
+        return values
+    seconds = times_sec - times_sec[0]
+    ticks_sec = np.arange(int(seconds[-1] * SAMPLES_PER_SEC + 1e-6) + 1) / SAMPLES_PER_SEC
+    before = np.clip(np.searchsorted(seconds, ticks_sec + 1e-9, side="right") - 1, 0, len(values) - 2)
+    gaps_sec = np.diff(seconds)[before]
+    share = np.clip((ticks_sec - seconds[before]) / gaps_sec, 0, 1)
+    share[(gaps_sec > LONGEST_BLEND_SEC) & (share < 1)] = 0
+    share = share.astype(np.float32)[:, None]
+    return (1 - share) * values[before] + share * values[before + 1]
