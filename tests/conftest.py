@@ -18,8 +18,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start the long pipelines first, so that no core waits for one at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("pipeline") is None)
+    """Start the long pipelines first, so that no core waits for one at the end, nor all for the finished project."""
+    waiting = list(dict.fromkeys(item.path for item in items if "finished" in getattr(item, "fixturenames", ())))
+
+    def rank(item: pytest.Item) -> int:
+        if item.get_closest_marker("pipeline") is None:
+            return 3
+        # One file makes the finished project, the next ones do without it.
+        return 0 if item.path in waiting[:1] else 2 if item.path in waiting else 1
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from .barcode import read_barcode
 
 # Larger frames are counted and not read.
 MOST_PIXELS = 1 << 20
+MOST_PIXELS_IN_ALL = 1_000_000_000
 MOST_FRAMES = 5000
 LIMIT_SEC = 10
 
@@ -37,7 +38,7 @@ def decode_plainly(path: Path) -> Plain:
     """Decode the first video stream of ``path``. Call it in a process that may be killed."""
     barcodes: list[int | None] = []
     times: list[float | None] = []
-    error = ""
+    error, pixels = "", 0
     try:
         with av.open(f"file:{path}") as container:
             for frame in container.decode(video=0):
@@ -46,6 +47,10 @@ def decode_plainly(path: Path) -> Plain:
                     None if image is None else read_barcode(np.rot90(image, round(frame.rotation / 90) % 4))
                 )
                 times.append(frame.time)
+                pixels += frame.width * frame.height
+                if pixels > MOST_PIXELS_IN_ALL:
+                    error = "has more pixels than are worth the wait"
+                    break
                 if len(times) == MOST_FRAMES:
                     break
     except (av.error.FFmpegError, IndexError, ValueError, UnicodeError) as caught:

@@ -64,7 +64,7 @@ def test_adding_a_video_and_a_backbone_computes_just_that(finished: Project, vid
 def test_an_interrupted_search_loses_no_trial_and_leaves_nothing_running(finished: Project, tmp_path: Path) -> None:
     project = finished.copy(tmp_path / "interrupted")
     project.set(search={"num_trials": 12, "sampler": "random"})
-    process = project.start("dvc", "repro", start_new_session=True)
+    process = project.start("dvc", "repro", "search", start_new_session=True)
     assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("trial 3/"):
@@ -72,7 +72,7 @@ def test_an_interrupted_search_loses_no_trial_and_leaves_nothing_running(finishe
     os.killpg(process.pid, signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode != 0
-    output = project.repro()
+    output = project.repro("search")
     numbers = [int(number) for number in re.findall(r"^trial (\d+)/12", output, flags=re.MULTILINE)]
     assert numbers[0] >= 4, "trials that had ended were run again"
     assert numbers[-1] == 12

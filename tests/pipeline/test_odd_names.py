@@ -35,7 +35,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
             boxes = 1 + 2 * number + (label == "wave")
             (folder / "videos" / label / os.fsdecode(name)).write_bytes(video + boxes * EMPTY_BOX)
     (folder / "videos" / "run" / os.fsdecode(COPY)).write_bytes(video + EMPTY_BOX)
-    project.set(data={"max_bad_fraction": 0})
+    project.set(data={"max_bad_fraction": 0}, ingest={"duplicates": "ignore"})  # all show the same
     # The second ingest takes what the first remembers: of a copy it must not be what holds for another name.
     for stage in ("scan", "ingest", "ingest", "extract_frames"):
         status, output = project.run("python", "-m", f"pipelines.{stage}")
