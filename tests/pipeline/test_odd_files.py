@@ -50,7 +50,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         (source / paths[-1]).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, source / paths[-1])
     project = make_project(folder / "project", str(source))
-    project.set(**SETTINGS)
+    project.set(**{**SETTINGS, "ingest": {"duplicates": "ignore"}})
     status, project.output = project.run("dvc", "repro", "extract_frames")
     outcomes = read_outcomes(project.root) if status == 0 else {}
     return Run(project, source, status, outcomes, decode_all_plainly(source, paths))

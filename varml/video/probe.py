@@ -76,8 +76,11 @@ def probe_video(path: Path, limits: Probe, frame_rate: float = 25.0) -> VideoInf
         return _probe_folder(path, limits, frame_rate)
     container_name = check_is_video_file(path)
     with open_stream(path) as (container, stream):
-        PixelLimit(limits).check(stream.codec_context.width, stream.codec_context.height)
+        size = stream.codec_context.width, stream.codec_context.height
+        PixelLimit(limits).check(*size)
         index = index_of(demux(container, stream), stream)
+        # A long video is refused by its packets alone where they can be counted.
+        PixelLimit(limits).check(*size, 0 if index is None else len(index.pts))
     spots = [] if index is None else choose_spots(index)
     fingerprinter = Fingerprinter()
     survey = survey_video(path, limits, spots, fingerprinter.add)
