@@ -24,7 +24,7 @@ from varml.data.duplicates import Pair, find_near
 from varml.errors import VideoError
 from varml.ground.progress import progress
 from varml.video.container import decode
-from varml.video.fingerprint import MIRROR, Fingerprint, Fingerprinter, Signature
+from varml.video.fingerprint import MIRROR, Fingerprinter, Signature, to_text
 from varml.video.gate import check_is_video_file
 from varml.video.probe import VideoInfo, probe_video
 
@@ -104,7 +104,7 @@ def _fingerprint(path: Path) -> str:
     fingerprinter = Fingerprinter()
     for frame in decode(path):
         fingerprinter.add(frame, frame.time)
-    return fingerprinter.result().to_text()
+    return to_text(fingerprinter.result())
 
 
 def _least_cpu_sec(work: Callable[[Path], object], paths: list[Path]) -> float:
@@ -124,7 +124,7 @@ def measure_matching(count: int) -> list[Figure]:
     signatures = list(_one_camera(count, rng))
     sources = rng.choice(count, NUM_SYNTHETIC_COPIES, replace=False)
     copies = [_copy(signatures[source], rng, mirrored=bool(n % 2)) for n, source in enumerate(sources)]
-    texts = [Fingerprint(signature).to_text() for signature in [*signatures, *copies]]
+    texts = [to_text(signature) for signature in [*signatures, *copies]]
     infos = {f"{n:07}": _info(text) for n, text in enumerate(texts)}
     expected = {Pair(f"{source:07}", f"{count + n:07}", "near") for n, source in enumerate(sources)}
     start = time.perf_counter()

@@ -36,7 +36,7 @@ from varml.data.scan import ScannedFile, scan
 from varml.errors import DataError
 from varml.ground.memory import Memory
 from varml.video.container import decode
-from varml.video.fingerprint import MIRROR, Fingerprint, Fingerprinter
+from varml.video.fingerprint import MIRROR, Fingerprinter, from_text, to_text
 from varml.video.probe import VideoInfo, probe_video
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -142,18 +142,14 @@ def test_the_sample_holds_no_copies():
         fingerprinter = Fingerprinter()
         for frame in decode(path):
             fingerprinter.add(frame, frame.time)
-        infos[str(path)] = info_with(fingerprinter.result().to_text())
+        infos[str(path)] = info_with(to_text(fingerprinter.result()))
     assert len(infos) == 120
     assert find_near(infos) == []
 
 
-@pytest.mark.parametrize("change", [lambda frame: frame, lambda frame: frame[:, ::-1]])
-def test_stills_of_one_picture_are_copies(
-    original: list[Image], write: Callable[..., Path], change: Callable[[Image], Image]
-):
-    infos = infos_of(write([original[0]] * 30), write([change(original[0])] * 12, **CRF_28), write([original[40]] * 12))
-    (pair,) = find_near(infos)
-    assert {pair.first, pair.second} == set(list(infos)[:2])
+def test_scenes_in_which_nothing_moves_are_no_copies(original: list[Image], write: Callable[..., Path]):
+    # Every empty scene of one camera looks alike.
+    assert find_near(infos_of(write([original[0]] * 30), write([original[0]] * 20, **CRF_28))) == []
 
 
 def test_of_files_with_the_same_bytes_each_is_paired_with_the_first(original: list[Image], write: Callable[..., Path]):
@@ -176,7 +172,7 @@ def test_the_candidates_of_one_camera_grow_with_the_number_of_videos_alone():
 
 
 def test_many_copies_hang_together_without_a_comparison_of_all():
-    text, other = (Fingerprint(signature(number)).to_text() for number in (0, 1))
+    text, other = (to_text(signature(number)) for number in (0, 1))
     infos = {f"{n:03}": info_with(text) for n in range(200)}
     assert len(similar_signatures([signature(0)] * 200)) <= 200 * NUM_NEIGHBOURS
     pairs = find_near({**infos, "other": replace(infos["000"], fingerprint=other)})
@@ -365,4 +361,4 @@ def test_the_images_of_a_video_are_a_copy_of_it(original: list[Image], write: Ca
 
 def test_a_fingerprint_holds_the_clip_it_was_made_of(original: list[Image], write: Callable[..., Path]):
     # Guards the tests above: an empty signature would be a copy of nothing, and find no pair either.
-    assert len(Fingerprint.from_text(probe_video(write(original), LIMITS).fingerprint).signature) == 30
+    assert len(from_text(probe_video(write(original), LIMITS).fingerprint)) == 30

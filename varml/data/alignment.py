@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.fft import irfft, next_fast_len, rfft
 
-from varml.video.fingerprint import LEAST_SAMPLES, SAMPLES_PER_SEC, Picture, Signature
+from varml.video.fingerprint import LEAST_SAMPLES, SAMPLES_PER_SEC, Signature
 
 SHIFTS = (0.0, 0.25, 0.5, 0.75)
 # What fits so badly at whole shifts does not fit between them.
@@ -39,10 +39,6 @@ LEAST_LIKENESS = 0.995
 RIVAL_DISTANCE = 0.35 * SAMPLES_PER_SEC
 LEAST_LEAD = 0.2
 NEAR_PERFECT = 0.93
-# Two videos in which nothing moves are copies where their pictures differ by no more than coding them differently
-# makes them differ, in grey levels of 256: in the mean and at any place.
-MAX_RMS_DIFFERENCE = 2.5
-MAX_DIFFERENCE = 8
 
 Vector = npt.NDArray[np.floating[Any]]
 
@@ -88,12 +84,6 @@ def _part(fits: _Fits, needed: int) -> int | None:
 
 def _best(fits: _Fits, places: npt.NDArray[np.integer[Any]]) -> int | None:
     return int(places[fits.fits[places].argmax()]) if len(places) else None
-
-
-def show_the_same(first: Picture, second: Picture) -> bool:
-    """Return whether two pictures (32, 32) are one but for their coding."""
-    difference = first.astype(np.float64) - second
-    return bool(np.sqrt((difference**2).mean()) <= MAX_RMS_DIFFERENCE and np.abs(difference).max() <= MAX_DIFFERENCE)
 
 
 def least_fit(num_shared: int) -> float:

@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy.cluster.hierarchy import DisjointSet
 
-from varml.data.alignment import are_copies, show_the_same
-from varml.data.lookalikes import similar_pictures, similar_signatures
+from varml.data.alignment import are_copies
+from varml.data.lookalikes import similar_signatures
 from varml.data.names import to_text
 from varml.data.scan import ScannedFile
 from varml.errors import DataError
 from varml.ground.progress import progress
-from varml.video.fingerprint import MIRROR, Fingerprint, stretched
+from varml.video.fingerprint import MIRROR, from_text, stretched
 from varml.video.probe import VideoInfo
 
 # More pairs than these are counted, and not listed.
@@ -59,13 +59,8 @@ def find_pairs(files: Sequence[ScannedFile], infos: Mapping[str, VideoInfo]) -> 
 def find_near(infos: Mapping[str, VideoInfo]) -> list[Pair]:
     """Return the pairs whose fingerprints show copies: re-encoded, resized, mirrored, trimmed, of another rate."""
     # Fingerprints are decoded when they are looked at: those of many videos take gigabytes as numbers.
-    still = {path for path, info in infos.items() if Fingerprint.from_text(info.fingerprint).is_still}
-    signatures = (Fingerprint.from_text(infos[path].fingerprint).signature for path in infos if path not in still)
-    pictures = (Fingerprint.from_text(infos[path].fingerprint).picture for path in infos if path in still)
-    return [
-        *_verified([path for path in infos if path not in still], similar_signatures(signatures), infos),
-        *_verified([path for path in infos if path in still], similar_pictures(pictures), infos),
-    ]
+    paths = [path for path, info in infos.items() if info.fingerprint]
+    return _verified(paths, similar_signatures(from_text(infos[path].fingerprint) for path in paths), infos)
 
 
 def join(pairs: Iterable[Pair], paths: Sequence[str], groups: Sequence[str]) -> list[str]:
@@ -149,14 +144,12 @@ def _verified(paths: Sequence[str], candidates: npt.NDArray[np.int64], infos: Ma
 
 
 def _are_copies(first: VideoInfo, second: VideoInfo, mirrored: bool) -> bool:
-    print_, other = Fingerprint.from_text(first.fingerprint), Fingerprint.from_text(second.fingerprint)
-    if print_.is_still:
-        return show_the_same(print_.picture, other.picture[:, ::-1] if mirrored else other.picture)
-    signature = other.signature * MIRROR if mirrored else other.signature
-    if are_copies(print_.signature, signature):
+    signature, other = from_text(first.fingerprint), from_text(second.fingerprint)
+    other = other * MIRROR if mirrored else other
+    if are_copies(signature, other):
         return True
     # The same frames may be played at another rate: then the video takes as much longer as its rate is lower.
     ratio = second.fps / first.fps
     if abs(ratio - 1) <= RATE_TOLERANCE or not 1 / MAX_RATIO <= ratio <= MAX_RATIO:
         return False
-    return are_copies(print_.signature, stretched(signature, ratio))
+    return are_copies(signature, stretched(other, ratio))

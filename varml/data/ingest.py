@@ -26,7 +26,7 @@ from varml.ground.progress import progress
 from varml.video.probe import VideoInfo, probe_limit_sec, probe_video
 
 # Raise it when probing the same file may say something else.
-PROBE_VERSION = 4
+PROBE_VERSION = 5
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from varml.video.fingerprint import MIRROR, PICTURE_MIRROR, Picture, Signature, picture_frequencies
+from varml.video.fingerprint import MIRROR, Signature
 
 Bits = npt.NDArray[np.bool_]  # (N, 60)
 Words = npt.NDArray[np.uint64]  # (N,), the low 60 bits
@@ -53,13 +53,7 @@ class _Index:
 def similar_signatures(signatures: Iterable[Signature]) -> Integers:
     """Return (P, 3) int64: the places of two videos, the lower first, and 1 where one is to be mirrored."""
     bits = [_signature_bits(signature) for signature in signatures]
-    return _pairs(_index(bits, np.tile(MIRROR < 0, 3)), LEAST_WORDS)
-
-
-def similar_pictures(pictures: Iterable[Picture]) -> Integers:
-    """Return (P, 3) int64 as :func:`similar_signatures` does."""
-    bits = [(np.zeros(1, np.int64), picture_frequencies(picture)[None, :NUM_BITS] > 0) for picture in pictures]
-    return _pairs(_index(bits, PICTURE_MIRROR[:NUM_BITS] < 0), 1)
+    return _pairs(_index(bits, np.tile(MIRROR < 0, 3)))
 
 
 def _signature_bits(signature: Signature) -> tuple[Integers, Bits]:
@@ -85,14 +79,14 @@ def _packed(bits: Bits) -> Words:
     return np.packbits(padded, axis=1).view(">u8").ravel().astype(np.uint64)
 
 
-def _pairs(index: _Index, least_words: int) -> Integers:
-    """Return (P, 3): the pairs that have so many words in common, counted at different moments of the first."""
+def _pairs(index: _Index) -> Integers:
+    """Return (P, 3): the pairs that have enough words in common, counted at different moments of the first."""
     meetings = np.concatenate([_meetings(index, rotation) for rotation in range(0, NUM_BITS, ROTATION_STEP)])
     # np.unique without counts hashes, which takes ten times as long as sorting.
     meetings.sort()
     meetings = meetings[np.diff(meetings, prepend=-1) > 0]
     pairs, counts = np.unique(meetings // index.num_moments, return_counts=True)
-    pairs, mirrored = np.divmod(pairs[counts >= least_words], 2)
+    pairs, mirrored = np.divmod(pairs[counts >= LEAST_WORDS], 2)
     return np.stack([*np.divmod(pairs, index.num_owners), mirrored], axis=1)
 
 

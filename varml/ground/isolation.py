@@ -211,9 +211,10 @@ def _main_only_where_needed(function: Callable[[Any], Any]) -> Iterator[None]:
     To import a stage's module takes longer than many a task, and a script without a guard would run anew.
     """
     main = vars(sys.modules["__main__"])
-    named = {} if b"__main__" in pickle.dumps(function) else {k: main[k] for k in ("__spec__", "__file__") if k in main}
-    main.update(dict.fromkeys(named))
+    named = {} if b"__main__" in pickle.dumps(function) else main.keys() & {"__spec__", "__file__"}
+    kept = {name: main[name] for name in named}
+    main.update(dict.fromkeys(kept))
     try:
         yield
     finally:
-        main.update(named)
+        main.update(kept)

@@ -1,4 +1,4 @@
-"""What is kept of a video's pictures to find its copies: a signature of how they change, or one picture.
+"""What is kept of a video's pictures to find its copies: a signature of how they change.
 
 A signature is the two-dimensional DCT of small grey pictures, a few times a second, its low frequencies alone, after
 Coskun, Sankur and Memon, "Spatio-temporal transform based video hashing", 2006, and the pHash of pictures (Zauner,
@@ -12,7 +12,6 @@ camera for copies; with these numbers 50 are found there, and no such pair is ta
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,14 +19,14 @@ import numpy.typing as npt
 from av.video.reformatter import Interpolation, VideoReformatter
 from scipy.fft import dct
 
-from varml.errors import VideoError
 from varml.video.orientation import Orientation, orientation_of
 
 SAMPLES_PER_SEC = 10
 THUMBNAIL_PX = 32
 # Frequencies u + v from 1 to this one; the mean brightness, 0, is left out.
 HIGHEST_FREQUENCY = 5
-# A shorter video has too little motion to tell it from another, and so has a picture that changes by less grey levels.
+# A shorter video has too little motion to tell it from another, and so has a picture that changes by less grey levels:
+# every empty scene of one camera looks alike, and is no copy for that.
 LEAST_SAMPLES = 8
 LEAST_CHANGE = 6
 # What lies beyond is not compared; it bounds the memory of one strange file.
@@ -37,62 +36,45 @@ TIME_TOLERANCE_SEC = 1e-6
 LONGEST_BLEND_SEC = 0.25
 
 Signature = npt.NDArray[np.float32]  # (T, D), T samples a tenth of a second apart
-Picture = npt.NDArray[np.uint8]  # (32, 32), grey
+Pictures = npt.NDArray[np.uint8]  # (..., 32, 32), grey
 
 _U, _V = np.mgrid[: HIGHEST_FREQUENCY + 1, : HIGHEST_FREQUENCY + 1]
 _KEPT = (_U + _V > 0) & (_U + _V <= HIGHEST_FREQUENCY)
 # A picture's amplitudes fall with the frequency; equal weights would leave the lowest ones to speak alone.
 _WEIGHTS = (_U + _V)[_KEPT].astype(np.float32)
-_SHARP_COSINES = dct(np.eye(THUMBNAIL_PX, dtype=np.float32), axis=0, norm="ortho")[:8]
-_COSINES = _SHARP_COSINES[: HIGHEST_FREQUENCY + 1]
+_COSINES = dct(np.eye(THUMBNAIL_PX, dtype=np.float32), axis=0, norm="ortho")[: HIGHEST_FREQUENCY + 1]
 # What a mirrored picture multiplies its numbers with: cosines with an odd frequency across change their sign.
 MIRROR = np.where(_V[_KEPT] % 2, -1, 1).astype(np.float32)  # (D,)
-PICTURE_MIRROR = np.tile([1, -1], 32)[1:]  # (63,), the same for a picture's frequencies
 _LEVELS = 127
 
 
-@dataclass(frozen=True, eq=False)
-class Fingerprint:
-    """A ``signature`` (T, D) float32 where something moves, else a ``picture`` (32, 32) uint8, the mean of all.
+def to_text(signature: Signature) -> str:
+    """Return a signature (T, D) as ASCII, about 270 characters a second; it keeps 8 bits of each number."""
+    if not len(signature):
+        return ""
+    mean = signature.mean(axis=0)
+    step = max(float(np.abs(signature - mean).max()) / _LEVELS, np.finfo(np.float32).tiny)
+    steps = np.rint((signature - mean) / step).astype(np.int8)
+    head = np.array([step, *mean], np.float32)
+    return b64encode(head.tobytes() + steps.tobytes()).decode()
 
-    The other of the two has no rows.
-    """
 
-    signature: Signature = field(default_factory=lambda: np.zeros((0, len(MIRROR)), np.float32))
-    picture: Picture = field(default_factory=lambda: np.zeros((0, THUMBNAIL_PX), np.uint8))
-
-    @property
-    def is_still(self) -> bool:
-        """Whether nothing moves, or not for long enough to tell."""
-        return len(self.picture) > 0
-
-    def to_text(self) -> str:
-        """Return the fingerprint as ASCII, about 270 characters a second; it keeps 8 bits of each number."""
-        if self.is_still:
-            return "p" + b64encode(self.picture.tobytes()).decode()
-        mean = self.signature.mean(axis=0)
-        step = max(float(np.abs(self.signature - mean).max()) / _LEVELS, np.finfo(np.float32).tiny)
-        steps = np.rint((self.signature - mean) / step).astype(np.int8)
-        head = np.array([step, *mean], np.float32)
-        return "s" + b64encode(head.tobytes() + steps.tobytes()).decode()
-
-    @classmethod
-    def from_text(cls, text: str) -> Fingerprint:
-        """Return what :meth:`to_text` wrote."""
-        data = b64decode(text[1:])
-        if text[0] == "p":
-            return cls(picture=np.frombuffer(data, np.uint8).reshape(THUMBNAIL_PX, THUMBNAIL_PX))
-        head = np.frombuffer(data[: 4 * (len(MIRROR) + 1)], np.float32)
-        steps = np.frombuffer(data[head.nbytes :], np.int8).reshape(-1, len(MIRROR))
-        return cls(head[1:] + head[0] * steps)
+def from_text(text: str) -> Signature:
+    """Return the signature that :func:`to_text` wrote."""
+    if not text:
+        return np.zeros((0, len(MIRROR)), np.float32)
+    data = b64decode(text)
+    head = np.frombuffer(data[: 4 * (len(MIRROR) + 1)], np.float32)
+    steps = np.frombuffer(data[head.nbytes :], np.int8).reshape(-1, len(MIRROR))
+    return np.asarray(head[1:] + head[0] * steps, np.float32)
 
 
 class Fingerprinter:
-    """Takes a small picture of some of the frames that a decoder yields, and makes a fingerprint of them."""
+    """Takes a small picture of some of the frames that a decoder yields, and makes a signature of them."""
 
     def __init__(self) -> None:
         self._reformatter = VideoReformatter()
-        self._pictures: list[Picture] = []
+        self._pictures: list[Pictures] = []
         self._times_sec: list[float] = []
         self._due_sec = -np.inf
         self._orientation = Orientation()
@@ -115,20 +97,14 @@ class Fingerprinter:
         ticks = int((time_sec - start_sec) * SAMPLES_PER_SEC) + 1
         self._due_sec = start_sec + ticks / SAMPLES_PER_SEC if ticks < MAX_SAMPLES else np.inf
 
-    def result(self) -> Fingerprint:
-        """Return the fingerprint; raises VideoError where no frame was added."""
+    def result(self) -> Signature:
+        """Return the signature, without rows where the video is too short or nothing moves in it."""
         if not self._pictures:
-            raise VideoError("has no frame that can be decoded")
+            return from_text("")
         pictures = self._orientation.apply(np.stack(self._pictures, axis=-1)).transpose(2, 0, 1)  # (N, 32, 32)
         signature = _on_grid(np.array(self._times_sec), _frequencies(pictures))
-        if len(signature) < LEAST_SAMPLES or np.ptp(pictures, axis=0).max() < LEAST_CHANGE:
-            return Fingerprint(picture=np.rint(pictures.mean(axis=0)).astype(np.uint8))
-        return Fingerprint(signature)
-
-
-def picture_frequencies(picture: Picture) -> npt.NDArray[np.float32]:
-    """Return the 63 lowest frequencies of a picture after its mean brightness, row by row."""
-    return (_SHARP_COSINES @ picture.astype(np.float32) @ _SHARP_COSINES.T).ravel()[1:]
+        moves = len(signature) >= LEAST_SAMPLES and np.ptp(pictures, axis=0).max() >= LEAST_CHANGE
+        return signature if moves else signature[:0]
 
 
 def stretched(signature: Signature, factor: float) -> Signature:
@@ -136,7 +112,7 @@ def stretched(signature: Signature, factor: float) -> Signature:
     return _on_grid(np.arange(len(signature)) * factor / SAMPLES_PER_SEC, signature)
 
 
-def _frequencies(pictures: npt.NDArray[np.uint8]) -> Signature:
+def _frequencies(pictures: Pictures) -> Signature:
     """Return the weighted low frequencies of ``pictures`` (N, 32, 32) as (N, D)."""
     return (_COSINES @ (pictures.astype(np.float32) @ _COSINES.T))[:, _KEPT] * _WEIGHTS
 

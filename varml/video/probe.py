@@ -14,7 +14,7 @@ from varml.config.params import Probe
 from varml.errors import VideoError
 from varml.video.clip import Clip
 from varml.video.container import PacketIndex, demux, index_of, open_stream
-from varml.video.fingerprint import Fingerprinter
+from varml.video.fingerprint import Fingerprinter, to_text
 from varml.video.frame_folder import numbered_images
 from varml.video.gate import check_is_video_file
 from varml.video.reader import Frames, Source, open_video
@@ -33,8 +33,8 @@ class VideoInfo:
 
     ``num_frames`` decode; ``width`` and ``height`` are those of the upright frame in square pixels; ``indexed`` is
     explained at :class:`varml.video.reader.Source`; ``rotation_deg`` is
-    counter-clockwise; ``sample_aspect_ratio`` is the width of a stored pixel over its height. ``fingerprint`` is a
-    :class:`varml.video.fingerprint.Fingerprint` as text, and no column of the manifest.
+    counter-clockwise; ``sample_aspect_ratio`` is the width of a stored pixel over its height. ``fingerprint`` is
+    what :func:`varml.video.fingerprint.to_text` writes, and no column of the manifest.
     """
 
     num_frames: int
@@ -102,7 +102,7 @@ def probe_video(path: Path, limits: Probe, frame_rate: float = 25.0) -> VideoInf
         survey.sample_aspect_ratio,
         survey.num_video_streams,
         survey.num_audio_streams,
-        fingerprinter.result().to_text(),
+        to_text(fingerprinter.result()),
     )
 
 
@@ -120,7 +120,7 @@ def _probe_folder(folder: Path, limits: Probe, frame_rate: float) -> VideoInfo:
     PixelLimit(limits).check(width, height, len(images))
     codec = images[0].suffix.lower().lstrip(".")
     duration_sec = round(len(images) / frame_rate, 3)
-    facts = (codec, "rgb24", 0, False, 1.0, 1, 0, fingerprinter.result().to_text())
+    facts = (codec, "rgb24", 0, False, 1.0, 1, 0, to_text(fingerprinter.result()))
     return VideoInfo(len(images), frame_rate, duration_sec, width, height, "images", True, *facts)
 
 
