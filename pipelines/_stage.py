@@ -24,6 +24,7 @@ def run_stage(name: str, stage: Callable[[Params], None]) -> NoReturn:
 
 def run_command(name: str, command: Callable[[], None]) -> NoReturn:
     """Run ``command`` under the lock ``name`` and exit with its status."""
+    _keep_main_from_workers()
     try:
         with exclusive(name):
             command()
@@ -33,3 +34,9 @@ def run_command(name: str, command: Callable[[], None]) -> NoReturn:
         print(f"{name}: interrupted; `dvc repro` goes on from here", file=sys.stderr)
         sys.exit(INTERRUPTED_STATUS)
     sys.exit(0)
+
+
+def _keep_main_from_workers() -> None:
+    # A spawned process imports the main module again, which takes a stage's seconds; no work is defined there.
+    main = sys.modules["__main__"]
+    main.__spec__ = main.__file__ = None

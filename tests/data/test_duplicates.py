@@ -33,6 +33,7 @@ from varml.data.lookalikes import NUM_NEIGHBOURS, similar_signatures
 from varml.data.sample.clip import ClipPlan, plan_clip, render_clip
 from varml.data.sample.person import draw_person
 from varml.data.scan import ScannedFile, scan
+from varml.data.split_files import split_files
 from varml.errors import DataError
 from varml.ground.memory import Memory
 from varml.video.container import decode
@@ -211,6 +212,32 @@ def test_a_motion_that_repeats_itself_shows_no_copy_by_fitting_at_several_times(
     assert not are_copies(first[:30], second[13:])
 
 
+def test_a_rate_that_rounds_to_nothing_is_no_rate():
+    infos = {name: info_with(to_text(signature(n))) for n, name in enumerate("ab")}
+    infos["a"] = replace(infos["a"], fps=0.0)
+    assert not duplicates._are_copies(infos["a"], infos["b"], False)
+
+
+def test_a_short_flash_in_long_videos_of_other_motion_is_no_copy():
+    scene = 3000 * np.cos(np.arange(len(MIRROR)))
+    flash = 40 * np.sin(np.arange(12))[:, None] * np.sin(np.arange(len(MIRROR)))
+
+    def long(number: int) -> np.ndarray:
+        rows = np.tile(scene, (6000, 1))
+        rows[:3000] += np.random.default_rng(number).normal(0, 400, (3000, len(MIRROR)))
+        rows[4500:4512] += flash
+        return rows.astype(np.float32)
+
+    assert not any(are_copies(long(number), long(number + 100)) for number in range(4))
+
+
+def test_a_title_card_does_not_hide_the_motion_of_the_scene():
+    scene = signature(60, 40) * 0.05
+    card = np.full((10, len(MIRROR)), 6000, np.float32) * np.where(np.arange(10) % 2, 1, -1)[:, None]
+    titled = from_text(to_text(np.concatenate([card, scene]).astype(np.float32)))
+    assert are_copies(titled, scene.astype(np.float32))
+
+
 def test_what_is_asked_for_grows_for_short_pieces():
     assert [least_fit(shared) for shared in (3, 5, 15, 90)] == pytest.approx([0.93, 0.93, 0.8, 0.8])
 
@@ -289,7 +316,7 @@ def test_refuse_names_the_pairs_on_two_sides_and_the_remedy(run: Callable[..., I
         run("refuse")
     first, *lines = str(caught.value).splitlines()
     assert "copies of each other and stand on two sides of the splits, which makes scores too good" in first
-    assert "set ingest.duplicates to group (copies then share a split), remove one of each pair, or set it to" in first
+    assert "set ingest.duplicates to group (copies then share a group), remove one of each pair, or set it to" in first
     assert 1 <= len(lines) <= 2
     assert all(line.startswith("  'kick/") and line.endswith(": near") for line in lines)
 
@@ -318,7 +345,7 @@ def test_copies_that_the_user_parted_are_refused_in_both_modes(run: Callable[...
 
 def test_ignore_looks_for_nothing_and_says_so(run: Callable[..., Ingested]):
     done = run("ignore", {**SIDES, **HELD_OUT, "kick/4.mp4": "test"})
-    assert done.card["num_duplicates"] == 0
+    assert done.card["num_duplicates"] is None
     assert done.card["duplicates"] == []
     assert NOT_LOOKED_FOR in done.card["warnings"]
     assert done.card["num_groups"] == 10
@@ -335,9 +362,15 @@ def test_lists_are_bounded(monkeypatch: pytest.MonkeyPatch):
     assert (card["num_duplicates"], len(card["duplicates"])) == (25, 10)
 
 
+def clip_of_a(number: int) -> ScannedFile:
+    return ScannedFile("a", "run", "", "", 9, "same", start_sec=f"{number}.0", end_sec=f"{number}.9")
+
+
 def test_clips_of_one_file_share_a_group_and_are_no_copies(original: list[Image], write: Callable[..., Path]):
     path = write(original)
     info = probe_video(path, LIMITS)
+    copies = [ScannedFile("b", "run", "", "", 9, "same"), *[clip_of_a(n) for n in (0, 1)]]
+    assert find_pairs(copies, {"a": info, "b": info}) == [Pair("b", "a", "exact")]
     clips = [ScannedFile("a", "run", f"g{n}", "", 9, "same", start_sec=f"{n}.0", end_sec=f"{n}.9") for n in (0, 1)]
     assert find_pairs(clips, {"a": info}) == []
     assert len(set(join((), ["a", "a"], ["g0", "g1"]))) == 1
@@ -347,8 +380,20 @@ def test_a_file_whose_clips_stand_on_two_sides_crosses_with_its_copy():
     sides = sides_of(["a", "a", "b", "b", "c"], ["train", "test", "train", "test", "train"])
     pairs = [Pair("a", "b", "exact"), Pair("a", "c", "near"), Pair("c", "c", "exact")]
     assert cross_pairs(pairs, sides) == pairs[:2]
-    # Copies with the same clips have the same labels.
-    assert warn_of_labels(pairs[:1], sides) == []
+
+
+def test_copies_of_which_one_has_more_clips_may_share_a_label():
+    labels = sides_of(["a", "a", "b", "c"], ["wave", "kick", "wave", "run"])
+    assert warn_of_labels([Pair("a", "b", "exact")], labels) == []
+    assert len(warn_of_labels([Pair("a", "c", "exact")], labels)) == 1
+
+
+def test_copies_that_join_all_groups_are_named():
+    shipped = load_params(ROOT / "params.yaml")
+    params = shipped.model_copy(update={"ingest": shipped.ingest.model_copy(update={"duplicates": "group"})})
+    files = [ScannedFile(f"{label}/person0{n}.mp4", label, "", "", 9, f"{label}{n}") for label in "xy" for n in (1, 2)]
+    with pytest.raises(DataError, match=r"copies, such as 'x/person01.mp4' and 'x/person02.mp4', join all 2 groups"):
+        split_files(files, [Pair("x/person01.mp4", "x/person02.mp4", "near")], params)
 
 
 def test_the_images_of_a_video_are_a_copy_of_it(original: list[Image], write: Callable[..., Path], tmp_path: Path):

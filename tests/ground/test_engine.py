@@ -6,12 +6,9 @@ import ctypes
 import operator
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -211,28 +208,3 @@ def test_an_exception_ends_map_parallel(num_workers: int):
 def test_zero_workers_are_one_for_each_core_of_this_process():
     assert resolve_num_workers(0) == len(os.sched_getaffinity(0))
     assert resolve_num_workers(3) == 3
-
-
-UNGUARDED = """
-from os.path import basename
-from varml.ground.engine import map_isolated
-print("begins")
-outcomes = map_isolated(basename, ["a/b", "c/d"], num_workers=2, timeout_sec=60, memory_mb=4096)
-print(sorted(outcome.result for outcome in outcomes))
-"""
-GUARDED = """
-from varml.ground.engine import map_isolated
-def last(path):
-    return path.rpartition("/")[2]
-if __name__ == "__main__":
-    print("begins")
-    outcomes = map_isolated(last, ["a/b", "c/d"], num_workers=2, timeout_sec=60, memory_mb=4096)
-    print(sorted(outcome.result for outcome in outcomes))
-"""
-
-
-@pytest.mark.parametrize("script", [UNGUARDED, GUARDED])
-def test_a_script_runs_once_and_its_own_functions_are_found(script: str, tmp_path: Path):
-    (tmp_path / "script.py").write_text(script)
-    done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    assert done.stdout.splitlines() == ["begins", "['b', 'd']"], done.stderr

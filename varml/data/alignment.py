@@ -53,9 +53,14 @@ class _Fits:
 
 
 def are_copies(first: Signature, second: Signature) -> bool:
-    """Return whether some part of ``first`` (T, D) shows what ``second`` (U, D) or a part of it shows."""
+    """Return whether ``first`` (T, D) and ``second`` (U, D), moved in time, show the same wherever both show something.
+
+    So one begins or ends inside the other, or lies in it whole; the same scene between two other ones is not found.
+    """
     if min(len(first), len(second)) < LEAST_SAMPLES:
         return False
+    # In single precision what remains of the motion of long videos drowns the fit of their quiet parts.
+    first, second = first.astype(np.float64), second.astype(np.float64)
     needed = min(LEAST_SHARED, int(LEAST_SHARE * (min(len(first), len(second)) - 1)))
     if _all_fits(first, second, needed, SHIFTS[:1]).fits.max(initial=-1) < WORTH_A_CLOSER_LOOK:
         return False

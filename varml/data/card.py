@@ -34,7 +34,7 @@ img {{ max-width: 100% }}
 
 
 def data_card(
-    manifest: pd.DataFrame, quarantine: pd.DataFrame, splits: Splits, pairs: Sequence[Pair]
+    manifest: pd.DataFrame, quarantine: pd.DataFrame, splits: Splits, pairs: Sequence[Pair] | None
 ) -> dict[str, Any]:
     """Return the facts: counts by class and split, lengths, sizes, rates, codecs, readers, quarantine, copies."""
     counts = manifest.groupby(["label", "split"]).size().unstack(fill_value=0)
@@ -63,11 +63,12 @@ def data_card(
 
 def data_page(card: dict[str, Any], picture: bytes) -> str:
     """Return the card as an HTML page of its own; ``picture`` is a png that shows each class."""
+    copies = "not looked for" if card["num_duplicates"] is None else f"{card['num_duplicates']} pairs"
     warnings = "".join(f"<li>{escape(text)}</li>" for text in card["warnings"])
     return _PAGE.format(
         summary=escape(
             f"{card['num_videos']} videos of {card['num_groups']} groups, {card['num_quarantined']} files quarantined, "
-            f"copies: {card['num_duplicates']} pairs"
+            f"copies: {copies}"
         ),
         warnings=f"<h2>Warnings</h2><ul>{warnings}</ul>" if warnings else "",
         tables="\n".join(_table(name, value) for name, value in card.items() if isinstance(value, dict) and value),

@@ -28,7 +28,7 @@ RATE_TOLERANCE = 0.01
 # One video is not looked for in another that plays it more times as fast.
 MAX_RATIO = 4
 NOT_LOOKED_FOR = "copies among the videos were not looked for (ingest.duplicates: ignore); scores may be too good"
-GROUP_THEM = "set ingest.duplicates to group (copies then share a split), remove one of each pair, or set it to ignore"
+GROUP_THEM = "set ingest.duplicates to group (copies then share a group), remove one of each pair, or set it to ignore"
 MOVE_THEM = "move one of each pair to the other's split, remove it, or set ingest.duplicates to ignore"
 
 # By path: its split or its label, or several where its clips have several.
@@ -51,7 +51,9 @@ def find_pairs(files: Sequence[ScannedFile], infos: Mapping[str, VideoInfo]) -> 
     first of the same bytes, and what is known to belong together is not compared again.
     """
     firsts: dict[str, str] = {}
-    exact = [Pair(firsts.setdefault(file.digest, file.path), file.path, "exact") for file in files]
+    # A file with clips has several rows.
+    rows = dict.fromkeys((file.path, file.digest) for file in files)
+    exact = [Pair(firsts.setdefault(digest, path), path, "exact") for path, digest in rows]
     near = find_near({path: infos[path] for path in firsts.values()})
     return sorted([pair for pair in exact if pair.first != pair.second] + near)
 
@@ -107,16 +109,18 @@ def warn_of_parted(pairs: Iterable[Pair], sides: Sides) -> list[str]:
 
 
 def warn_of_labels(pairs: Iterable[Pair], labels: Sides) -> list[str]:
-    """Return a warning where copies have other labels."""
-    differing = [pair for pair in pairs if labels[pair.first] != labels[pair.second]]
+    """Return a warning where copies have no label in common."""
+    differing = [pair for pair in pairs if not labels[pair.first] & labels[pair.second]]
     if not differing:
         return []
     example = " and ".join(_placed(path, labels) for path in (differing[0].first, differing[0].second))
     return [f"{_counted(differing)} of copies have two labels, such as {example}; mend them or remove one of each pair"]
 
 
-def card_of(pairs: Sequence[Pair]) -> dict[str, Any]:
-    """Return what the data card says of copies."""
+def card_of(pairs: Sequence[Pair] | None) -> dict[str, Any]:
+    """Return what the data card says of copies; None stands for not looked for."""
+    if pairs is None:
+        return {"num_duplicates": None, "duplicates": []}
     return {"num_duplicates": len(pairs), "duplicates": [_row(pair) for pair in pairs[:MAX_IN_CARD]]}
 
 
@@ -149,7 +153,7 @@ def _are_copies(first: VideoInfo, second: VideoInfo, mirrored: bool) -> bool:
     if are_copies(signature, other):
         return True
     # The same frames may be played at another rate: then the video takes as much longer as its rate is lower.
-    ratio = second.fps / first.fps
+    ratio = second.fps / first.fps if first.fps else 0.0
     if abs(ratio - 1) <= RATE_TOLERANCE or not 1 / MAX_RATIO <= ratio <= MAX_RATIO:
         return False
     return are_copies(signature, stretched(other, ratio))

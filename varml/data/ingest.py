@@ -26,7 +26,7 @@ from varml.ground.progress import progress
 from varml.video.probe import VideoInfo, probe_limit_sec, probe_video
 
 # Raise it when probing the same file may say something else.
-PROBE_VERSION = 5
+PROBE_VERSION = 6
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,9 @@ def ingest(files: list[ScannedFile], source: Path, params: Params, memory: Memor
     readable, quarantine = _sort_out(files, infos, reasons)
     _check_bad_fraction(quarantine, len(files), params.data.max_bad_fraction)
     check_class_sizes([file.label for file in readable], params.data.min_videos_per_class, "readable videos")
-    looked_for = params.ingest.duplicates != "ignore"
-    pairs = find_pairs(readable, infos) if looked_for else []
-    groups, splits = split_files(readable, pairs, params)
-    splits.warnings += [] if looked_for else [NOT_LOOKED_FOR]
+    pairs = None if params.ingest.duplicates == "ignore" else find_pairs(readable, infos)
+    groups, splits = split_files(readable, pairs or (), params)
+    splits.warnings += [NOT_LOOKED_FOR] if pairs is None else []
     rows = [
         {
             **asdict(file),

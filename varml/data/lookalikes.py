@@ -52,25 +52,24 @@ class _Index:
 
 def similar_signatures(signatures: Iterable[Signature]) -> Integers:
     """Return (P, 3) int64: the places of two videos, the lower first, and 1 where one is to be mirrored."""
-    bits = [_signature_bits(signature) for signature in signatures]
-    return _pairs(_index(bits, np.tile(MIRROR < 0, 3)))
+    return _pairs(_index([_words(signature) for signature in signatures], np.tile(MIRROR < 0, 3)))
 
 
-def _signature_bits(signature: Signature) -> tuple[Integers, Bits]:
-    """Return the moments (N,) in samples and their bits (N, 60)."""
+def _words(signature: Signature) -> tuple[Integers, Words]:
+    """Return the moments (N,) in samples and their words (N,)."""
     num = max(len(signature) - 2 * SPAN, 0)
     before, now, after = (signature[place : place + num] for place in (0, SPAN, 2 * SPAN))
     change = after - before
     moves = np.sqrt((change**2).mean(axis=1)) >= LEAST_RMS_CHANGE if num else np.zeros(0, bool)
     bits = np.concatenate([change > 0, before + after > 2 * now, now > 0], axis=1)
-    return np.flatnonzero(moves), bits[moves]
+    return np.flatnonzero(moves), _packed(bits[moves])
 
 
-def _index(bits: Sequence[tuple[Integers, Bits]], mirror: npt.NDArray[np.bool_]) -> _Index:
-    owners = np.repeat(np.arange(len(bits)), [len(moments) for moments, _ in bits])
-    words = np.concatenate([_packed(rows) for _, rows in bits]) if bits else np.zeros(0, np.uint64)
-    moments = np.concatenate([moments for moments, _ in bits]) if bits else owners
-    return _Index(words, owners, moments, _packed(mirror[None])[0], len(bits), int(moments.max(initial=0)) + 1)
+def _index(found: Sequence[tuple[Integers, Words]], mirror: npt.NDArray[np.bool_]) -> _Index:
+    owners = np.repeat(np.arange(len(found)), [len(moments) for moments, _ in found])
+    words = np.concatenate([words for _, words in found]) if found else np.zeros(0, np.uint64)
+    moments = np.concatenate([moments for moments, _ in found]) if found else owners
+    return _Index(words, owners, moments, _packed(mirror[None])[0], len(found), int(moments.max(initial=0)) + 1)
 
 
 def _packed(bits: Bits) -> Words:
@@ -82,9 +81,7 @@ def _packed(bits: Bits) -> Words:
 def _pairs(index: _Index) -> Integers:
     """Return (P, 3): the pairs that have enough words in common, counted at different moments of the first."""
     meetings = np.concatenate([_meetings(index, rotation) for rotation in range(0, NUM_BITS, ROTATION_STEP)])
-    # np.unique without counts hashes, which takes ten times as long as sorting.
-    meetings.sort()
-    meetings = meetings[np.diff(meetings, prepend=-1) > 0]
+    meetings = _distinct(meetings)
     pairs, counts = np.unique(meetings // index.num_moments, return_counts=True)
     pairs, mirrored = np.divmod(pairs[counts >= LEAST_WORDS], 2)
     return np.stack([*np.divmod(pairs, index.num_owners), mirrored], axis=1)
@@ -100,7 +97,13 @@ def _meetings(index: _Index, rotation: int) -> Integers:
     order = np.argsort(words, kind="stable")
     words, flags = words[order], turned[order].astype(np.int64)
     found = [_following(index, words, flags, order, step) for step in range(1, NUM_NEIGHBOURS + 1)]
-    return np.concatenate(found)
+    return _distinct(np.concatenate(found))
+
+
+def _distinct(numbers: Integers) -> Integers:
+    # np.unique without counts hashes, which takes ten times as long as sorting.
+    numbers.sort()
+    return numbers[np.diff(numbers, prepend=-1) > 0]
 
 
 def _following(index: _Index, words: Words, turned: Integers, order: Integers, step: int) -> Integers:

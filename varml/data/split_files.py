@@ -10,6 +10,7 @@ from varml.data.duplicates import Pair
 from varml.data.groups import group_of
 from varml.data.labelled_file import LabelledFile
 from varml.data.splits import Splits, make_splits
+from varml.errors import DataError
 
 
 def split_files(files: Sequence[LabelledFile], pairs: Sequence[Pair], params: Params) -> tuple[list[str], Splits]:
@@ -22,6 +23,8 @@ def split_files(files: Sequence[LabelledFile], pairs: Sequence[Pair], params: Pa
     joined = duplicates.join(pairs, paths, groups)
     given = duplicates.sides_of(paths, [file.split for file in files])
     duplicates.refuse_crossing(pairs, given, duplicates.MOVE_THEM)
+    if params.ingest.duplicates == "group":
+        _need_two_groups(joined, groups, pairs)
     splits = _splits_of(files, joined if params.ingest.duplicates == "group" else groups, params)
     sides = duplicates.sides_of(paths, splits.names.tolist())
     if params.ingest.duplicates == "refuse":
@@ -30,6 +33,15 @@ def split_files(files: Sequence[LabelledFile], pairs: Sequence[Pair], params: Pa
     splits.warnings += duplicates.warn_of_labels(pairs, duplicates.sides_of(paths, [file.label for file in files]))
     # Copies that already stand in one split share a group as well, so that no fold of the search parts them.
     return joined, splits
+
+
+def _need_two_groups(joined: Sequence[str], groups: Sequence[str], pairs: Sequence[Pair]) -> None:
+    if len(set(joined)) == 1 < len(set(groups)):
+        raise DataError(
+            f"{len(pairs)} pairs of copies, such as {pairs[0].first!r} and {pairs[0].second!r}, join all "
+            f"{len(set(groups))} groups into one, and a test split needs another; remove one of each pair, or set "
+            "ingest.duplicates to ignore"
+        )
 
 
 def _splits_of(files: Sequence[LabelledFile], groups: list[str], params: Params) -> Splits:

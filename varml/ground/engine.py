@@ -58,10 +58,9 @@ def map_isolated(
     at once, also while the consumer is busy. A task that raises, hangs, aborts or passes a limit gives an outcome
     with a reason; the others go on.
 
-    ``function`` and the items travel to spawned processes, so both must be importable and picklable; these import the
-    main module where ``function`` lives in it, and else not. Items are taken a few ahead of the consumer. A task whose
-    worker dies may run once more, in a new one. No worker outlives the loop, however it ends, nor, on Linux, this
-    process.
+    ``function`` and the items travel to spawned processes, so both must be importable and picklable. Items are
+    taken a few ahead of the consumer. A task whose worker dies may run once more, in a new one. No worker outlives
+    the loop, however it ends, nor this process on Linux.
 
     Raises EngineError where a worker cannot start, and what ``timeout_sec`` raises.
     """

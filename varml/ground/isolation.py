@@ -10,7 +10,6 @@ import os
 import pickle
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -92,7 +91,7 @@ class _Process:
         self._connection, theirs = socket.socketpair()
         self._connection.settimeout(_LOOK_SEC)
         self._process = _SPAWN.Process(target=serve, args=(theirs, function, memory_mb, os.getpid()), daemon=True)
-        with theirs, _PROCESSES, _one_thread_in_children(), _main_only_where_needed(function):
+        with theirs, _PROCESSES, _one_thread_in_children():
             self._process.start()
             self._resident = psutil.Process(self._process.pid)
         self._wait_until_ready()
@@ -202,19 +201,3 @@ def _one_thread_in_children() -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-@contextmanager
-def _main_only_where_needed(function: Callable[[Any], Any]) -> Iterator[None]:
-    """Keep spawned processes from importing the main module again, unless ``function`` lives there.
-
-    To import a stage's module takes longer than many a task, and a script without a guard would run anew.
-    """
-    main = vars(sys.modules["__main__"])
-    named = {} if b"__main__" in pickle.dumps(function) else main.keys() & {"__spec__", "__file__"}
-    kept = {name: main[name] for name in named}
-    main.update(dict.fromkeys(kept))
-    try:
-        yield
-    finally:
-        main.update(kept)

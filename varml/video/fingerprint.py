@@ -45,16 +45,17 @@ _WEIGHTS = (_U + _V)[_KEPT].astype(np.float32)
 _COSINES = dct(np.eye(THUMBNAIL_PX, dtype=np.float32), axis=0, norm="ortho")[: HIGHEST_FREQUENCY + 1]
 # What a mirrored picture multiplies its numbers with: cosines with an odd frequency across change their sign.
 MIRROR = np.where(_V[_KEPT] % 2, -1, 1).astype(np.float32)  # (D,)
-_LEVELS = 127
+# Sixteen bits: a title card makes one step 250 times as large as eight bits would bear.
+_LEVELS = np.iinfo(np.int16).max
 
 
 def to_text(signature: Signature) -> str:
-    """Return a signature (T, D) as ASCII, about 270 characters a second; it keeps 8 bits of each number."""
+    """Return a signature (T, D) as ASCII, about 540 characters a second; it keeps 16 bits of each number."""
     if not len(signature):
         return ""
     mean = signature.mean(axis=0)
     step = max(float(np.abs(signature - mean).max()) / _LEVELS, np.finfo(np.float32).tiny)
-    steps = np.rint((signature - mean) / step).astype(np.int8)
+    steps = np.rint((signature - mean) / step).astype(np.int16)
     head = np.array([step, *mean], np.float32)
     return b64encode(head.tobytes() + steps.tobytes()).decode()
 
@@ -65,7 +66,7 @@ def from_text(text: str) -> Signature:
         return np.zeros((0, len(MIRROR)), np.float32)
     data = b64decode(text)
     head = np.frombuffer(data[: 4 * (len(MIRROR) + 1)], np.float32)
-    steps = np.frombuffer(data[head.nbytes :], np.int8).reshape(-1, len(MIRROR))
+    steps = np.frombuffer(data[head.nbytes :], np.int16).reshape(-1, len(MIRROR))
     return np.asarray(head[1:] + head[0] * steps, np.float32)
 
 
@@ -83,6 +84,9 @@ class Fingerprinter:
         """Look at one ``av.VideoFrame`` shown at ``time_sec``; frames come in order of presentation."""
         if time_sec < self._due_sec:
             return
+        if self._pictures and time_sec - self._times_sec[0] >= MAX_SAMPLES / SAMPLES_PER_SEC:
+            self._due_sec = np.inf
+            return
         if not self._pictures:
             # A video has one orientation; to ask each frame would cost as much as to scale it.
             self._orientation = orientation_of(frame)
@@ -95,7 +99,7 @@ class Fingerprinter:
         # One frame for each tenth of a second. Times that differ by rounding alone must choose the same frames.
         start_sec = self._times_sec[0] - TIME_TOLERANCE_SEC
         ticks = int((time_sec - start_sec) * SAMPLES_PER_SEC) + 1
-        self._due_sec = start_sec + ticks / SAMPLES_PER_SEC if ticks < MAX_SAMPLES else np.inf
+        self._due_sec = start_sec + ticks / SAMPLES_PER_SEC
 
     def result(self) -> Signature:
         """Return the signature, without rows where the video is too short or nothing moves in it."""
