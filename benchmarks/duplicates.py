@@ -96,7 +96,7 @@ def measure_fingerprints(sources: list[Path]) -> list[Figure]:
         Figure("size of a fingerprint", sum(map(len, texts)) / len(texts), "characters"),
         Figure("fingerprint of one video", 1000 * fingerprint_sec / len(sources), "ms"),
         Figure("the same as a share of decoding once", 100 * fingerprint_sec / decoding_sec, "%"),
-        Figure("the same as a share of probing", 100 * fingerprint_sec / probing_sec, "%", 5),
+        Figure("the same as a share of probing", 100 * fingerprint_sec / probing_sec, "%"),
     ]
 
 

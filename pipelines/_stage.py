@@ -39,4 +39,5 @@ def run_command(name: str, command: Callable[[], None]) -> NoReturn:
 def _keep_main_from_workers() -> None:
     # A spawned process imports the main module again, which takes a stage's seconds; no work is defined there.
     main = sys.modules["__main__"]
-    main.__spec__ = main.__file__ = None
+    main.__spec__ = None
+    vars(main).pop("__file__", None)
