@@ -4,6 +4,7 @@ from pipelines._stage import run_stage
 from varml.config.check import source_faults, source_folder
 from varml.config.params import Params
 from varml.config.space import backbones_of
+from varml.data.mirror_pairs import check_mirror_pairs
 from varml.data.scan import scan, write_files
 from varml.data.split_check import check_splits
 from varml.errors import ConfigError
@@ -22,6 +23,7 @@ def main(params: Params) -> None:
     memory = Memory(state_folder() / "digests.sqlite")
     data = params.data
     files = scan(source, data.annotations, data.min_videos_per_class, memory, data.split_lists)
+    check_mirror_pairs(data.mirror_pairs, {file.label for file in files})
     check_splits(files, params, memory)
     write_files(FILES, files)
     weights = {name: weights_identity(name, params.features.weights) for name in backbones_of(params)}

@@ -40,6 +40,9 @@ def test_params_do_not_change_after_reading(shipped: Path):
         params.seed = 1
 
 
+IN_TWOS = "must be a list of pairs of class names, such as [[walk_left, walk_right]]"
+
+
 @pytest.mark.parametrize(
     ("path", "value", "rule"),
     [
@@ -49,6 +52,15 @@ def test_params_do_not_change_after_reading(shipped: Path):
         ("engine.name", "dask", "Input should be 'local'"),
         ("data.min_videos_per_class", 2, "Input should be greater than or equal to 3"),
         ("data.max_bad_fraction", 1, "Input should be less than 1"),
+        ("data.mirror_pairs", [["left"]], IN_TWOS),
+        (
+            "data.mirror_pairs",
+            ["left", "right"],
+            IN_TWOS,
+        ),
+        ("data.mirror_pairs", None, IN_TWOS),
+        ("data.mirror_pairs", [["a", "b"], ["b", "c"]], "must name each class once; b stands there twice"),
+        ("data.mirror_pairs", [["a", "a"]], "must name each class once; a stands there twice"),
         ("ingest.group_from", "(", "must be a regular expression: missing ), unterminated subpattern at position 0"),
         ("ingest.frame_rate", 0, "Input should be greater than 0"),
         ("frames.frames_per_segment", 1, "Input should be greater than or equal to 2"),

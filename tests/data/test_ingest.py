@@ -227,6 +227,19 @@ def test_given_groups_and_splits_count_for_more_than_the_pattern(
     assert manifest["group"].tolist() == [f"g{split}" for split in splits]
 
 
+def test_the_card_warns_of_names_that_suggest_a_mirror_pair(
+    done: Ingested, files: list[ScannedFile], tree: Path, make_params: Callable[..., Params], memory: Memory
+):
+    named = {"run": "step left", "wave": "step right"}
+    rows = [replace(file, label=named[file.label]) for file in files]
+    card = ingest(rows, tree, make_params(), memory).card
+    assert (
+        len([text for text in card["warnings"] if "'step left' and 'step right' look like mirror images" in text]) == 1
+    )
+    said = ingest(rows, tree, make_params({"mirror_pairs": [["step right", "step left"]]}), memory).card
+    assert said["warnings"] == [NOT_LOOKED_FOR]
+
+
 def test_groups_that_cross_the_given_splits_stand_in_the_card(
     done: Ingested, files: list[ScannedFile], tree: Path, make_params: Callable[..., Params], memory: Memory
 ):

@@ -125,6 +125,11 @@ def test_splits_that_are_impossible_are_refused_before_a_video_is_decoded(projec
     refused(project, "scan", "(8 videos in 1 group) is left for training", "add groups that hold this class")
 
 
+def test_a_mirror_pair_of_no_class_is_refused(project: Project) -> None:
+    project.set(data={"mirror_pairs": [["walk_left", "walk_rihgt"]]})
+    refused(project, "scan", "data.mirror_pairs names 'walk_rihgt'", "did you mean 'walk_right'?")
+
+
 def test_a_line_of_a_split_list_that_names_nothing_is_refused(project: Project) -> None:
     (project.root / "videos" / "train.txt").write_text("wave/person01_1.mp4 1\nwave/person99_1.mp4 1\n")
     project.set(data={"split_lists": {"train": ["train.txt"], "val": [], "test": ["test.txt"]}})

@@ -7,6 +7,7 @@ Names that live in registries (backbone, fusion, flow estimator) are plain strin
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -61,6 +62,22 @@ class Data(Section):
     split_lists: SplitLists
     max_bad_fraction: float = Field(ge=0, lt=1)
     min_videos_per_class: int = Field(ge=3)
+    mirror_pairs: list[tuple[str, str]] = Field(description="classes that a mirror turns into each other")
+
+    @field_validator("mirror_pairs", mode="before")
+    @classmethod
+    def _come_in_twos(cls, pairs: object) -> object:
+        if not isinstance(pairs, list) or any(not isinstance(pair, (list, tuple)) or len(pair) != 2 for pair in pairs):
+            raise ValueError("must be a list of pairs of class names, such as [[walk_left, walk_right]]")
+        return pairs
+
+    @field_validator("mirror_pairs")
+    @classmethod
+    def _each_class_has_one_mirror_image(cls, pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        names = Counter(name for pair in pairs for name in pair)
+        if twice := [name for name, count in names.items() if count > 1]:
+            raise ValueError(f"must name each class once; {', '.join(twice)} stands there twice")
+        return pairs
 
     @model_validator(mode="after")
     def _one_kind_of_labels(self) -> Data:

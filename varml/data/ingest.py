@@ -15,6 +15,7 @@ from varml.data.clips import clip_fault, end_within
 from varml.data.duplicates import NOT_LOOKED_FOR, find_pairs
 from varml.data.labels import check_class_sizes
 from varml.data.manifest import COLUMNS, video_id_of
+from varml.data.mirror_pairs import mirror_warnings
 from varml.data.names import to_text
 from varml.data.scan import ScannedFile
 from varml.data.split_files import split_files
@@ -51,6 +52,7 @@ def ingest(files: list[ScannedFile], source: Path, params: Params, memory: Memor
     pairs = None if params.ingest.duplicates == "ignore" else find_pairs(readable, infos)
     groups, splits = split_files(readable, pairs or (), params)
     splits.warnings += [NOT_LOOKED_FOR] if pairs is None else []
+    splits.warnings += mirror_warnings(params.data.mirror_pairs, {file.label for file in readable})
     rows = [
         {
             **asdict(file),
