@@ -53,11 +53,7 @@ IN_TWOS = "must be a list of pairs of class names, such as [[walk_left, walk_rig
         ("data.min_videos_per_class", 2, "Input should be greater than or equal to 3"),
         ("data.max_bad_fraction", 1, "Input should be less than 1"),
         ("data.mirror_pairs", [["left"]], IN_TWOS),
-        (
-            "data.mirror_pairs",
-            ["left", "right"],
-            IN_TWOS,
-        ),
+        ("data.mirror_pairs", ["left", "right"], IN_TWOS),
         ("data.mirror_pairs", None, IN_TWOS),
         ("data.mirror_pairs", [["a", "b"], ["b", "c"]], "must name each class once; b stands there twice"),
         ("data.mirror_pairs", [["a", "a"]], "must name each class once; a stands there twice"),

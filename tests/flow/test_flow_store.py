@@ -186,8 +186,9 @@ def test_the_files_of_a_manifest_are_in_its_order_and_follow_its_frames(tmp_path
         {"digest": ["a", "b"], "reader": ["pyav", "decord"], "start_sec": "", "end_sec": "", "fps": 25.0}
     )
     frame_params = FrameParams(
-        num_segments=2, frames_per_segment=2, frame_interval_sec=0.1, short_side_px=64, jpeg_quality=95
-    )
+        num_segments=2, frames_per_segment=2, frame_interval_sec=0.1, short_side_px=64, jpeg_quality=95,
+        illumination="none",
+    )  # fmt: skip
     names = [flow_key(key, PARAMS) for key in frames_keys(rows, frame_params)]
     assert flow_files(rows, frame_params, PARAMS, tmp_path) == [tmp_path / FLOW / f"{name}.pack" for name in names]
     other = frame_params.model_copy(update={"jpeg_quality": 90})

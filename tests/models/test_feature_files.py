@@ -45,6 +45,7 @@ def test_files_lie_in_a_folder_for_each_backbone(params: Params) -> None:
         ("flow.jpeg_quality", 60),
         ("frames.num_segments", 3),
         ("frames.jpeg_quality", 60),
+        ("frames.illumination", "gray_world"),
     ],
 )
 def test_names_change_with_what_the_features_depend_on(params: Params, path: str, value: Any) -> None:

@@ -29,10 +29,12 @@ from varml.video.sampling import sample_indices
 from varml.video.scale import scale, scaled_size
 
 PARAMS = FrameParams(
-    num_segments=2, frames_per_segment=2, frame_interval_sec=0.1, short_side_px=HEIGHT, jpeg_quality=95
-)
+    num_segments=2, frames_per_segment=2, frame_interval_sec=0.1, short_side_px=HEIGHT, jpeg_quality=95,
+    illumination="none",
+)  # fmt: skip
 OTHER = {
     "num_segments": 3, "frames_per_segment": 3, "frame_interval_sec": 0.2, "short_side_px": 48, "jpeg_quality": 90,
+    "illumination": "clahe",
 }  # fmt: skip
 # Segments of 2 s, snippets of 0.1 s that start 0.95 s into them; a tie goes to the earlier frame.
 EXPECTED_AT_10_FPS = [9, 10, 29, 30]

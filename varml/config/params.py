@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 # The value of ingest.group_from that is no regular expression.
 PARENT_FOLDER = "parent_folder"
 Balance = Literal["none", "weights", "sampler"]
+Illumination = Literal["none", "clahe", "gray_world"]
 
 
 class Section(BaseModel):
@@ -133,6 +134,7 @@ class Frames(Section):
     frame_interval_sec: float = Field(gt=0)
     short_side_px: int = Field(ge=32, le=2160)
     jpeg_quality: int = Field(ge=50, le=100)
+    illumination: Illumination = Field(description="how differences in light are taken out before frames are stored")
 
     @property
     def num_frames(self) -> int:

@@ -18,7 +18,7 @@ from varml.errors import ModelError
 from varml.ground.atomic import write_bytes, write_json
 from varml.ground.content_key import file_digest
 
-FORMAT = 2
+FORMAT = 3
 DESCRIPTION = "model.json"
 WEIGHTS = "weights.safetensors"
 CHECKSUMS = "checksums.json"

@@ -1,4 +1,4 @@
-"""The stored frames of a video: decoded, sampled in time, turned upright, scaled."""
+"""The stored frames of a video: decoded, sampled in time, turned upright, scaled, in even light."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from varml.config.params import Frames as FrameParams
 from varml.ground.content_key import content_key
 from varml.ground.paths import FRAMES
 from varml.video.clip import Clip, open_clip
+from varml.video.illumination import compensate
 from varml.video.pack import SUFFIX, Pack, roundtrip, write_pack
 from varml.video.reader import Frames
 from varml.video.sampling import sample_indices
@@ -61,7 +62,7 @@ def sample_frames(clip: Clip, params: FrameParams) -> Frames:
     needed, places = np.unique(indices, return_inverse=True)
     size = scaled_size(clip.width, clip.height, params.short_side_px)
     scaled = [scale(frame, size) for frame in source.read(needed.tolist())]
-    return np.stack(scaled)[places.reshape(indices.shape)]
+    return compensate(np.stack(scaled)[places.reshape(indices.shape)], params.illumination)
 
 
 def clip_frames(clip: Clip, params: FrameParams) -> Frames:
