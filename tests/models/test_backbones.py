@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
+from varml.config import load_params
+from varml.config.space import backbones_of
+from varml.ground.torchvision_shim import import_torchvision
 from varml.models.backbones import backbone_names, build_backbone
+
+import_torchvision()
+timm = pytest.importorskip("timm")
+
+SHIPPED = load_params(Path(__file__).parents[2] / "params.yaml")
 
 # Name, width of the map, side of the map at 64 px.
 LAYOUTS = [
@@ -61,6 +71,14 @@ def test_images_are_standardised_as_the_weights_expect(name: str, mean: list[flo
         expected = backbone.network.forward_features(torch.zeros(1, 3, 64, 64))
         assert torch.allclose(backbone(grey), expected, atol=1e-5)
         assert not torch.allclose(backbone(grey * 0), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [*backbones_of(SHIPPED), "resnet18", "vit_tiny_patch16_224", "mobilenetv3_small_050"])
+def test_images_are_standardised_by_timms_own_data_config(name: str) -> None:
+    config = timm.data.resolve_model_data_config(timm.create_model(name, pretrained=False))
+    image = torch.rand(1, 3, 4, 4)
+    by_timm = torch.stack([(image[0, c] - config["mean"][c]) / config["std"][c] for c in range(3)])
+    assert torch.allclose(build_backbone(name, 64, None).standardise(image)[0], by_timm)
 
 
 def test_names_include_the_packaged_backbones_and_tags() -> None:

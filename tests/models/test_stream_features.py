@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,15 @@ import torch
 from varml.config.params import Features
 from varml.flow.store import compand
 from varml.ground.engine import map_parallel
-from varml.models.backbones import Backbone
-from varml.models.features import FeatureTask, compute_features, extract_features, flow_images, rgb_images
+from varml.models.backbones import Backbone, build_backbone
+from varml.models.features import (
+    FeatureTask,
+    compute_features,
+    extract_features,
+    flow_images,
+    rgb_images,
+    standardise_flow,
+)  # fmt: skip
 from varml.video.pack import write_pack
 
 S, F, HEIGHT, WIDTH, BOUND_PX = 2, 3, 40, 48, 16.0
@@ -56,6 +64,27 @@ def test_flow_raises_its_own_channel_and_the_magnitude(
     channels = [channel.unique().tolist() for channel in image[0]]
     assert all(len(values) == 1 for values in channels)
     assert [values[0] for values in channels] == pytest.approx(expected, abs=0.5 / 127)
+
+
+def test_flow_has_a_standardisation_of_its_own() -> None:
+    # The square root of 4 / 16 is a half, of rest 0, and of all that the bound allows 1.
+    values = [
+        standardise_flow(flow_images(constant_flow(u_px, 0)))[0, :2, 0, 0].tolist() for u_px in (-16, -4, 0, 4, 16)
+    ]
+    assert [v for _, v in values] == [0] * 5
+    assert [u for u, _ in values] == pytest.approx([-1, -0.5, 0, 0.5, 1], abs=1 / 127)
+    # By ImageNet's mean and std rest would not be 0.
+    assert build_backbone("test_efficientnet", 64, None).standardise(torch.full((1, 3, 1, 1), 0.5)).abs().min() > 0.01
+
+
+def test_each_stream_is_standardised_in_its_own_way(tiny_backbone: Backbone) -> None:
+    frames, flow = random_video(0)
+    features = compute_features(tiny_backbone, frames, flow, PARAMS)
+    other = deepcopy(tiny_backbone)
+    other.mean += 0.3
+    changed = compute_features(other, frames, flow, PARAMS)
+    assert np.array_equal(changed["flow"], features["flow"])
+    assert not np.allclose(changed["rgb"], features["rgb"], atol=1e-2)
 
 
 @pytest.mark.parametrize(("num_frames", "middle"), [(2, 0), (3, 1), (4, 1)])

@@ -29,7 +29,15 @@ class Backbone(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the feature map (B, D, h, w) of ``images``, (B, 3, H, W) float from 0 to 1."""
-        features = self.network.forward_features((images - self.mean) / self.std)  # type: ignore[operator]
+        return self.feature_map(self.standardise(images))
+
+    def standardise(self, images: Tensor) -> Tensor:
+        """Return RGB images (B, 3, H, W) from 0 to 1 as the weights expect them, less ``mean`` and by ``std``."""
+        return (images - self.mean) / self.std  # type: ignore[operator]
+
+    def feature_map(self, standardised: Tensor) -> Tensor:
+        """Return the feature map (B, D, h, w) of images (B, 3, H, W) that are standardised already."""
+        features = self.network.forward_features(standardised)  # type: ignore[operator]
         if features.ndim == 3:
             features = features[:, getattr(self.network, "num_prefix_tokens", 0) :]  # (B, L, D)
             side = round(features.shape[1] ** 0.5)

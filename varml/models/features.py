@@ -2,6 +2,9 @@
 
 RGB takes the middle frame of each segment, flow every step. Flow is shown to the backbone as an image: u, v and
 magnitude on the stored square-root curve. Features are averaged onto a g x g grid.
+
+RGB is standardised by the mean and std of the backbone's weights. Flow has its own, 0.5 and 0.5 whatever the backbone:
+u and v come to lie between -1 and 1 with rest at 0, for the colours of photographs say nothing about motion.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from varml.models.threads import one_thread
 from varml.video.frames import read_frames
 from varml.video.reader import Frames
 
+FLOW_MEAN, FLOW_STD = 0.5, 0.5
 _LARGEST = float(np.finfo(np.float16).max)
 StreamFeatures = dict[str, npt.NDArray[np.float16]]  # stream to (T, G, D), G = grid_size squared
 
@@ -57,9 +61,10 @@ def compute_features(
     ``frames`` is (S, F, H, W, 3) uint8 and ``packed_flow`` (S, F-1, 2H, W, 1) uint8, both as stored. One video is
     one batch, so that a video's features do not depend on which others are computed with it.
     """
-    images = {"rgb": rgb_images(frames), "flow": flow_images(packed_flow)}
     with torch.inference_mode():
-        return {stream: _grid(backbone, image, params) for stream, image in images.items()}
+        rgb = backbone.standardise(_scaled(rgb_images(frames), params))
+        flow = standardise_flow(_scaled(flow_images(packed_flow), params))
+        return {"rgb": _grid(backbone.feature_map(rgb), params), "flow": _grid(backbone.feature_map(flow), params)}
 
 
 def rgb_images(frames: Frames) -> Tensor:
@@ -75,10 +80,18 @@ def flow_images(packed_flow: PackedFlow) -> Tensor:
     return torch.cat([curve / 2 + 0.5, magnitude], dim=1)  # (T, 3, H, W)
 
 
-def _grid(backbone: Backbone, images: Tensor, params: FeatureParams) -> npt.NDArray[np.float16]:
+def standardise_flow(images: Tensor) -> Tensor:
+    """Return :func:`flow_images`, (T, 3, H, W) from 0 to 1, as values from -1 to 1; u and v at rest are 0."""
+    return (images - FLOW_MEAN) / FLOW_STD
+
+
+def _scaled(images: Tensor, params: FeatureParams) -> Tensor:
     size = (params.image_size_px, params.image_size_px)
-    scaled = F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
-    cells = F.adaptive_avg_pool2d(backbone(scaled), params.grid_size)  # (T, D, g, g)
+    return F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
+
+
+def _grid(feature_map: Tensor, params: FeatureParams) -> npt.NDArray[np.float16]:
+    cells = F.adaptive_avg_pool2d(feature_map, params.grid_size)  # (T, D, g, g)
     # float16 ends at 65504; an infinite feature would make every later loss NaN.
     return cells.flatten(2).transpose(1, 2).clamp(-_LARGEST, _LARGEST).half().contiguous().numpy()  # (T, G, D)
 
