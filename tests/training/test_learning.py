@@ -7,6 +7,8 @@ opposite order. So whatever cannot see the cue answers both twins alike, and is 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -14,11 +16,15 @@ import torch
 
 from varml.config.params import Attention, Features, Flow, Model, Train
 from varml.data.dataset import FeatureSet
-from varml.flow.store import clip_flow
+from varml.flow.store import clip_flow, compand, expand
 from varml.metrics.classification import accuracy
 from varml.models.backbones import Backbone, build_backbone
 from varml.models.features import compute_features
+from varml.models.recognizer import Recognizer
 from varml.training.loop import fit, predict
+from varml.video.transforms.augment import augment
+from varml.video.transforms.clip_tensors import ClipTensors, clip_tensors
+from varml.video.transforms.horizontal_flip import mirrored
 
 SIZE_PX = 64
 NUM_TWINS = 24
@@ -29,6 +35,7 @@ FEATURES = Features(image_size_px=SIZE_PX, grid_size=2, weights={})
 FLOW = Flow(estimator="dis", bound_px=16, jpeg_quality=95)
 TRAIN = Train(num_epochs=40, batch_size=8, lr=3e-3, weight_decay=0.05, label_smoothing=0.1, balance="none")
 WELL_ABOVE_CHANCE = 0.9
+FLOW_MODEL = Model(backbone=BACKBONE, attention=Attention(depth=0, num_heads=2), fusion="flow", width=32, dropout=0.1)
 
 Frames = npt.NDArray[np.uint8]
 
@@ -110,3 +117,57 @@ def test_without_attention_over_time_the_order_is_a_guess(order: tuple[FeatureSe
 @pytest.mark.parametrize("depth", [0, 1])
 def test_flow_does_not_tell_the_order_of_still_segments(order: tuple[FeatureSet, FeatureSet], depth: int) -> None:
     assert top1_of(order, "flow", depth) == 0.5
+
+
+# Changed clips. The two directions of motion are mirror images of each other.
+
+Change = Callable[[ClipTensors, int], ClipTensors]
+MIRROR = [1, 0]
+
+
+def changed_motion(backbone: Backbone, change: Change, mirror: list[int]) -> FeatureSet:
+    """Return the features of the training videos of the motion task, each changed as clip number 0, 1, ..."""
+    rng, made, labels = np.random.default_rng(0), [], []
+    videos = [turned for video in (moving(rng) for _ in range(NUM_TRAINING // 2)) for turned in (video, video[:, ::-1])]
+    for number, frames in enumerate(map(np.ascontiguousarray, videos)):
+        flow = expand(clip_flow(frames, FLOW), FLOW.bound_px)
+        clip = change(clip_tensors(frames, flow, number % 2, 2, mirror), number)
+        rgb, moved = (images.movedim(2, -1).contiguous().numpy() for images in (clip.rgb, clip.flow))
+        shown = np.rint(rgb * 255).astype(np.uint8)
+        made.append(compute_features(backbone, shown, compand(moved, FLOW.bound_px), FEATURES))
+        labels.append(int(clip.label.argmax()))
+    features = {stream: np.stack([one[stream] for one in made]) for stream in ("rgb", "flow")}
+    names = [f"changed {number}" for number in range(len(made))]
+    return FeatureSet(names, features, np.array(labels), names, ["forwards", "backwards"])
+
+
+def both(one: FeatureSet, other: FeatureSet) -> FeatureSet:
+    features = {stream: np.concatenate([one.features[stream], other.features[stream]]) for stream in one.features}
+    names = [*one.video_ids, *other.video_ids]
+    return FeatureSet(names, features, np.concatenate([one.labels, other.labels]), names, one.classes)
+
+
+def test_with_augmentation_the_weights_differ_and_the_direction_is_still_learned(
+    backbone: Backbone, motion: tuple[FeatureSet, FeatureSet]
+) -> None:
+    plain, testing = motion
+
+    def trained(strength: float) -> Recognizer:
+        def change(clip: ClipTensors, number: int) -> ClipTensors:
+            return augment(clip, strength, torch.Generator().manual_seed(number))
+
+        return fit(both(plain, changed_motion(backbone, change, MIRROR)), FLOW_MODEL, TRAIN, seed=0)
+
+    unchanged, augmented = trained(0.0), trained(0.5)
+    weights = [torch.cat([p.flatten() for p in one.parameters()]) for one in (unchanged, augmented)]
+    assert not torch.allclose(*weights, atol=1e-2)
+    assert accuracy(testing.labels, predict(augmented, testing)) >= WELL_ABOVE_CHANCE
+
+
+@pytest.mark.parametrize(("mirror", "right"), [(MIRROR, True), ([0, 1], False)])
+def test_mirrored_clips_teach_the_truth_if_their_labels_are_swapped_and_else_its_opposite(
+    backbone: Backbone, motion: tuple[FeatureSet, FeatureSet], mirror: list[int], right: bool
+) -> None:
+    training = changed_motion(backbone, lambda clip, _: mirrored(clip), mirror)
+    top1 = accuracy(motion[1].labels, predict(fit(training, FLOW_MODEL, TRAIN, seed=0), motion[1]))
+    assert (top1 if right else 1 - top1) >= WELL_ABOVE_CHANCE
