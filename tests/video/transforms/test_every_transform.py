@@ -68,9 +68,10 @@ def test_a_strength_over_zero_changes_the_clip(name: str, strength: float, clip:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_strength_zero_changes_next_to_nothing(name: str, clip: ClipTensors, seeded: Seeded) -> None:
+def test_strength_zero_changes_no_pixel(name: str, clip: ClipTensors, seeded: Seeded) -> None:
     for one in draws(transforms[name](), clip, 0.0, seeded, 16):
-        assert torch.allclose(one.rgb, clip.rgb, atol=1e-4)
+        # Of the 256 levels none is another; what is resampled may round in the last bits of its float.
+        assert torch.equal((255 * one.rgb).round(), (255 * clip.rgb).round())
         assert torch.allclose(one.flow, clip.flow, atol=1e-4)
         assert torch.equal(one.label, clip.label)
 
