@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from known_motion import field_of, motion, warped
 
 from varml.flow.estimator import estimate_flow, estimators
 
@@ -19,8 +20,8 @@ def name(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def test_the_two_that_params_name_are_registered():
-    assert {"dis", "farneback"} <= set(estimators.names())
+def test_those_that_params_name_are_registered():
+    assert {"dis", "farneback", "lucas_kanade"} <= set(estimators.names())
 
 
 @pytest.mark.parametrize("shape", [(64, 80), (80, 64), (63, 101), (32, 32), (16, 200), (8, 8), (1, 1), (5, 40)])
@@ -52,6 +53,28 @@ def test_a_known_shift_is_recovered(name: str, make_texture: Make, move: Make, x
     assert errors.mean() < TOLERANCE_PX
     # The smallest shift asked for is below the tolerance: its sign must be right all the same.
     assert np.abs(inner.mean((0, 1)) - [x, y]).max() < TOLERANCE_PX / 3
+
+
+@pytest.mark.parametrize("kind", ["shift", "rotation", "zoom", "still"])
+def test_a_known_motion_of_a_photograph_is_recovered_within_the_stated_error(name: str, photo: np.ndarray, kind: str):
+    matrix = motion(kind, *photo.shape)
+    flow = estimators[name]().estimate(photo, warped(photo, matrix))
+    errors = np.linalg.norm(flow - field_of(matrix, *photo.shape), axis=-1)[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]
+    assert errors.mean() < (1e-3 if kind == "still" else estimators[name].error_px)
+
+
+def test_a_stated_error_is_less_than_the_motion(name: str, photo: np.ndarray):
+    # Else an estimator that finds no motion at all would keep to it.
+    for kind in ("shift", "rotation", "zoom"):
+        lengths = np.linalg.norm(field_of(motion(kind, *photo.shape), *photo.shape), axis=-1)
+        assert estimators[name].error_px < lengths.mean() * 0.75
+
+
+def test_an_estimate_is_the_same_each_time(name: str, photo: np.ndarray):
+    following = warped(photo, motion("rotation", *photo.shape))
+    flows = [estimators[name]().estimate(photo, following) for _ in range(3)]
+    np.testing.assert_array_equal(flows[0], flows[1])
+    np.testing.assert_array_equal(flows[0], flows[2])
 
 
 def test_the_shift_belongs_to_the_place_where_it_is(name: str, make_texture: Make, move: Make):

@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save_file
 from sklearn.datasets import load_sample_image
 
 from varml.errors import WeightsError
+from varml.ground.torchvision_shim import import_torchvision
 from varml.models.backbones import build_backbone
-from varml.models.torchvision_shim import import_torchvision
 from varml.models.weights import load_weights, match_by_order, weights_identity
 
 import_torchvision()

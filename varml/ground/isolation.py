@@ -211,6 +211,7 @@ def _main_only_where_needed(function: Callable[[Any], Any]) -> Iterator[None]:
     To import a stage's module takes longer than many a task, and a script without a guard would run anew.
     """
     main = vars(sys.modules["__main__"])
+    named: dict[str, Any]
     named = {} if b"__main__" in pickle.dumps(function) else {k: main[k] for k in ("__spec__", "__file__") if k in main}
     main.update(dict.fromkeys(named))
     try:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from varml.errors import ModelError, VarmlError, first_line
-from varml.models.torchvision_shim import import_torchvision
+from varml.ground.torchvision_shim import import_torchvision
 from varml.models.weights import load_weights
 
 

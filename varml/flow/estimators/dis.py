@@ -17,6 +17,7 @@ MIN_SIDE_PX = 16
 class Dis:
     """OpenCV's DIS, preset FAST, finest scale 0 (full resolution)."""
 
+    error_px: ClassVar[float] = 0.15
     preset: ClassVar[int] = cv2.DISOPTICAL_FLOW_PRESET_FAST
 
     def estimate(self, previous: Gray, following: Gray) -> Flow:
