@@ -3,7 +3,7 @@
 from pipelines._stage import run_command
 from varml.config.check import check_params
 from varml.config.space import backbones_of
-from varml.flow.estimator import estimators
+from varml.flow.estimator import estimators, make_estimator
 from varml.ground.atomic import write_json
 from varml.ground.paths import CHECK, PARAMS
 from varml.models.backbones import backbone_names, build_backbone
@@ -22,6 +22,7 @@ def main() -> None:
     ping_store()
     for backbone in backbones_of(params):
         build_backbone(backbone, params.features.image_size_px, params.features.weights)
+    make_estimator(params.flow.estimator, params.flow.weights)
     write_json(CHECK, {"params": "checked"})
 
 

@@ -7,6 +7,7 @@ from varml.config.space import backbones_of
 from varml.data.scan import scan, write_files
 from varml.data.split_check import check_splits
 from varml.errors import ConfigError
+from varml.flow.estimator import weights_identity as flow_weights_identity
 from varml.ground.atomic import write_json
 from varml.ground.memory import Memory
 from varml.ground.paths import FILES, WEIGHTS, state_folder
@@ -25,7 +26,8 @@ def main(params: Params) -> None:
     check_splits(files, params, memory)
     write_files(FILES, files)
     weights = {name: weights_identity(name, params.features.weights) for name in backbones_of(params)}
-    write_json(WEIGHTS, weights)
+    flow = flow_weights_identity(params.flow.estimator, params.flow.weights)
+    write_json(WEIGHTS, weights | ({params.flow.estimator: flow} if flow else {}))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ import pandas as pd
 
 from varml.config.params import Flow as FlowParams
 from varml.config.params import Frames as FrameParams
-from varml.flow.estimator import Flow, RgbFrames, estimate_flow
+from varml.flow.estimator import Flow, RgbFrames, estimate_flow, weights_identity
 from varml.ground.content_key import content_key
 from varml.ground.paths import FLOW
 from varml.video.frames import frames_keys, read_frames
@@ -39,12 +40,20 @@ class FlowTask:
 
 def flow_key(frames_key: str, params: FlowParams) -> str:
     """Return the name of the stored flow of the frames named ``frames_key``."""
-    return content_key(frames=frames_key, flow=params.model_dump(), version=VERSION)
+    return content_key(frames=frames_key, **_what_matters(params))
 
 
 def flow_keys(manifest: pd.DataFrame, frames: FrameParams, params: FlowParams) -> list[str]:
     """Return the name of the stored flow of each row."""
-    return [flow_key(key, params) for key in frames_keys(manifest, frames)]
+    fixed = _what_matters(params)
+    return [content_key(frames=key, **fixed) for key in frames_keys(manifest, frames)]
+
+
+def _what_matters(params: FlowParams) -> dict[str, Any]:
+    """Return all that makes one flow from equal frames: where weights lie does not count, which they are does."""
+    values = params.model_dump(exclude={"weights"})
+    weights = weights_identity(params.estimator, params.weights)
+    return {"flow": values, "weights": weights, "version": VERSION}
 
 
 def flow_files(manifest: pd.DataFrame, frames: FrameParams, params: FlowParams, root: Path = Path()) -> list[Path]:
@@ -54,7 +63,7 @@ def flow_files(manifest: pd.DataFrame, frames: FrameParams, params: FlowParams, 
 
 def extract_flow(task: FlowTask) -> None:
     """Store the flow of one video's stored frames, with the share of displacements that were clipped."""
-    flow = estimate_flow(read_frames(task.frames), task.params.estimator)
+    flow = _estimate(read_frames(task.frames), task.params)
     clipped = float((np.abs(flow) > task.params.bound_px).mean())
     meta = {"bound_px": task.params.bound_px, "clipped_fraction": round(clipped, 6)}
     write_pack(task.target, compand(flow, task.params.bound_px), task.params.jpeg_quality, **meta)
@@ -62,8 +71,12 @@ def extract_flow(task: FlowTask) -> None:
 
 def clip_flow(frames: RgbFrames, params: FlowParams) -> PackedFlow:
     """Return the packed flow of stored frames exactly as :func:`read_packed_flow` gives it after extraction."""
-    packed = compand(estimate_flow(frames, params.estimator), params.bound_px)
+    packed = compand(_estimate(frames, params), params.bound_px)
     return roundtrip(packed, params.jpeg_quality)
+
+
+def _estimate(frames: RgbFrames, params: FlowParams) -> Flow:
+    return estimate_flow(frames, params.estimator, params.weights)
 
 
 def read_packed_flow(path: Path) -> PackedFlow:
