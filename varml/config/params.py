@@ -204,6 +204,7 @@ class Params(Section):
     """All of params.yaml."""
 
     seed: int = Field(ge=0, lt=2**31)
+    plugins: list[str] = Field([], description="modules, or .py files relative to params.yaml, that register parts")
     engine: Engine
     data: Data
     ingest: Ingest

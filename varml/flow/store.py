@@ -17,9 +17,10 @@ import pandas as pd
 
 from varml.config.params import Flow as FlowParams
 from varml.config.params import Frames as FrameParams
-from varml.flow.estimator import Flow, RgbFrames, estimate_flow, weights_identity
+from varml.flow.estimator import Flow, RgbFrames, estimate_flow, estimators, weights_identity
 from varml.ground.content_key import content_key
 from varml.ground.paths import FLOW
+from varml.ground.plugins import code_identity
 from varml.video.frames import frames_keys, read_frames
 from varml.video.pack import SUFFIX, Pack, roundtrip, write_pack
 
@@ -50,10 +51,14 @@ def flow_keys(manifest: pd.DataFrame, frames: FrameParams, params: FlowParams) -
 
 
 def _what_matters(params: FlowParams) -> dict[str, Any]:
-    """Return all that makes one flow from equal frames: where weights lie does not count, which they are does."""
+    """Return all that makes one flow from equal frames: where weights lie does not count, which they are does.
+
+    Of an estimator from outside, the code counts too: nobody raises a version for it.
+    """
     values = params.model_dump(exclude={"weights"})
     weights = weights_identity(params.estimator, params.weights)
-    return {"flow": values, "weights": weights, "version": VERSION}
+    code = code_identity(estimators[params.estimator])
+    return {"flow": values, "weights": weights, "code": code, "version": VERSION}
 
 
 def flow_files(manifest: pd.DataFrame, frames: FrameParams, params: FlowParams, root: Path = Path()) -> list[Path]:
