@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -79,6 +80,17 @@ def test_a_stated_error_is_less_than_the_motion(name: str, photo: np.ndarray):
 def test_an_estimate_is_the_same_each_time(name: str, photo: np.ndarray):
     following = warped(photo, motion("rotation", *photo.shape))
     flows = [make_estimator(name).estimate(photo, following) for _ in range(3)]
+    np.testing.assert_array_equal(flows[0], flows[1])
+    np.testing.assert_array_equal(flows[0], flows[2])
+
+
+def test_an_estimate_does_not_depend_on_the_number_of_threads(name: str, photo: np.ndarray):
+    following, before = warped(photo, motion("zoom", *photo.shape)), cv2.getNumThreads()
+    flows = []
+    for num_threads in (1, 2, 5):
+        cv2.setNumThreads(num_threads)
+        flows.append(make_estimator(name).estimate(photo, following))
+    cv2.setNumThreads(before)
     np.testing.assert_array_equal(flows[0], flows[1])
     np.testing.assert_array_equal(flows[0], flows[2])
 

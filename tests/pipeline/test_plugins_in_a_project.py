@@ -54,6 +54,10 @@ def stored(project: Project) -> dict[str, set[float]]:
     return {file.name: {round(float(v), 1) for v in np.unique(read_flow(file))} for file in files}
 
 
+def metrics(project: Project) -> dict[str, float]:
+    return dict(json.loads((project.root / "metrics/flow.json").read_text()))
+
+
 def test_an_own_estimator_is_checked_used_by_workers_and_followed(project: Project) -> None:
     (project.root / "own.py").write_text(CONSTANT.format(px=4))
     use(project, "own.py", estimator="constant")
@@ -63,13 +67,17 @@ def test_an_own_estimator_is_checked_used_by_workers_and_followed(project: Proje
     assert len(first) == 24
     # 4 px with a bound of 16 px stand half way up the curve, at level 192 of 255.
     assert set.union(*first.values()) == {4.1}
+    none_clipped = metrics(project)
+    num_values = sum(read_flow(file).size for file in (project.root / "data" / "flow").glob("*.pack"))
+    assert none_clipped == {"clipped_fraction": 0, "num_clipped": 0, "num_values": num_values, "num_videos": 24}
     assert list(json.loads((project.root / "data/plugins.json").read_text())) == ["own.py"]
     assert "Stage 'extract_flow' didn't change" in project.repro("extract_flow")
-    (project.root / "own.py").write_text(CONSTANT.format(px=-4))
+    (project.root / "own.py").write_text(CONSTANT.format(px=-20))
     assert "Running stage 'extract_flow'" in project.repro("extract_flow")
     second = {name: values for name, values in stored(project).items() if name not in first}
     assert len(second) == 24
-    assert set.union(*second.values()) == {-4.1}
+    assert set.union(*second.values()) == {-16.0}
+    assert metrics(project) == {**none_clipped, "clipped_fraction": 1, "num_clipped": none_clipped["num_values"]}
 
 
 def test_the_part_that_the_documents_show(project: Project) -> None:

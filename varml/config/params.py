@@ -129,6 +129,7 @@ class Flow(Section):
     estimator: str
     bound_px: float = Field(gt=0, description="displacements beyond it are clipped")
     jpeg_quality: int = Field(ge=50, le=100)
+    stabilize: Literal["none", "affine"] = Field("none", description="affine takes the motion of the camera away")
     weights: dict[str, str] = Field({}, description="estimator name to a file of its weights")
 
 
