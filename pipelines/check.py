@@ -3,7 +3,7 @@
 from pipelines._stage import run_command
 from varml.config.check import check_params
 from varml.config.space import backbones_of
-from varml.flow.estimator import estimators
+from varml.flow.estimator import estimators, make_estimator
 from varml.ground.atomic import write_json
 from varml.ground.paths import CHECK, PARAMS
 from varml.models.backbones import backbone_names, build_backbone
@@ -13,16 +13,20 @@ from varml.tracking.store import ping_store
 
 def main() -> None:
     """Write the same content each time: later stages depend on the values that they read, not on this file."""
-    names = {
+    params = check_params(PARAMS, _names)
+    ping_store()
+    for backbone in backbones_of(params):
+        build_backbone(backbone, params.features.image_size_px, params.features.weights)
+    make_estimator(params.flow.estimator, params.flow.weights)
+    write_json(CHECK, {"params": "checked"})
+
+
+def _names() -> dict[str, list[str]]:
+    return {
         "model.backbone": backbone_names(),
         "model.fusion": fusions.names(),
         "flow.estimator": estimators.names(),
     }
-    params = check_params(PARAMS, names)
-    ping_store()
-    for backbone in backbones_of(params):
-        build_backbone(backbone, params.features.image_size_px, params.features.weights)
-    write_json(CHECK, {"params": "checked"})
 
 
 if __name__ == "__main__":

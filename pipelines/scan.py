@@ -1,4 +1,4 @@
-"""Lists what comes from outside: labelled files and pretrained weights, by digest; runs each time and is light."""
+"""Lists what comes from outside by digest, labelled files, weights and plugins; runs each time and is light."""
 
 from pipelines._stage import run_stage
 from varml.config.check import source_faults, source_folder
@@ -8,9 +8,11 @@ from varml.data.mirror_pairs import check_mirror_pairs
 from varml.data.scan import scan, write_files
 from varml.data.split_check import check_splits
 from varml.errors import ConfigError
+from varml.flow.estimator import weights_identity as flow_weights_identity
 from varml.ground.atomic import write_json
 from varml.ground.memory import Memory
-from varml.ground.paths import FILES, WEIGHTS, state_folder
+from varml.ground.paths import FILES, PLUGINS, WEIGHTS, state_folder
+from varml.ground.plugins import plugin_digests
 from varml.models.weights import weights_identity
 
 
@@ -27,7 +29,9 @@ def main(params: Params) -> None:
     check_splits(files, params, memory)
     write_files(FILES, files)
     weights = {name: weights_identity(name, params.features.weights) for name in backbones_of(params)}
-    write_json(WEIGHTS, weights)
+    flow = flow_weights_identity(params.flow.estimator, params.flow.weights)
+    write_json(PLUGINS, plugin_digests(params.plugins))
+    write_json(WEIGHTS, weights | ({params.flow.estimator: flow} if flow else {}))
 
 
 if __name__ == "__main__":

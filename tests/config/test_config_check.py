@@ -40,7 +40,7 @@ def check(project: Path, changed: Changed) -> Check:
     def run(values: dict[str, Any]) -> list[Fault]:
         YAML(typ="safe").dump(changed({"data.source": "sample", "data.annotations": None, **values}), project / "p")
         try:
-            check_params(project / "p", VALID)
+            check_params(project / "p", lambda: VALID)
         except ConfigError as error:
             return error.faults
         return []
@@ -75,7 +75,7 @@ def test_a_misspelt_name_of_a_registry(check: Check, path: str, value: Any, at: 
 def test_a_long_list_of_names_is_counted(project: Path, check: Check, changed: Changed):
     names = [f"net{number}" for number in range(13)]
     with pytest.raises(ConfigError, match=r"model.backbone = 'tf_efficientnet_lite0': must be one of 13 names"):
-        check_params(write(project, changed({"data.source": "sample"})), {"model.backbone": names})
+        check_params(write(project, changed({"data.source": "sample"})), lambda: {"model.backbone": names})
 
 
 def write(project: Path, tree: dict[str, Any]) -> Path:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 import pytest
+from sklearn.datasets import load_sample_image
 
 Gray = np.ndarray
 
@@ -44,3 +45,10 @@ def frames() -> np.ndarray:
     image = texture(64, 80)
     segments = [[moved(image, 2 * step, 0) for step in range(3)], [moved(image, 0, -step) for step in range(3)]]
     return np.repeat(np.asarray(segments)[..., None], 3, axis=-1)
+
+
+@pytest.fixture(scope="session", params=["china.jpg", "flower.jpg"])
+def photo(request: pytest.FixtureRequest) -> Gray:
+    """A photograph, (160, 240) uint8: a temple under a plain sky, or a flower before a blurred ground."""
+    gray = cv2.cvtColor(load_sample_image(request.param), cv2.COLOR_RGB2GRAY)
+    return cv2.resize(gray, (240, 160), interpolation=cv2.INTER_AREA)

@@ -11,7 +11,9 @@ from safetensors import safe_open
 from tiny_model import NUM_STEPS, build
 
 from varml.config.params import Model
+from varml.config.tree import set_path
 from varml.errors import ModelError
+from varml.ground.content_key import file_digest
 from varml.models.backbones import Backbone
 from varml.models.model_files import FORMAT, LoadedModel, load_model, model_digest, save_model
 
@@ -43,6 +45,19 @@ def test_a_loaded_model_is_ready_to_predict(folder: Path) -> None:
     loaded = load_model(folder)
     assert not loaded.backbone.training
     assert not loaded.recognizer.training
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"), [("preprocessing.flow.estimator", "flow estimator"), ("model.fusion", "fusion")]
+)
+def test_a_part_that_is_not_registered_is_named(folder: Path, path: str, kind: str) -> None:
+    tree = json.loads((folder / "model.json").read_text())
+    set_path(tree, path, "own")
+    (folder / "model.json").write_text(json.dumps(tree))
+    checksums = {name: file_digest(folder / name) for name in ("model.json", "weights.safetensors")}
+    (folder / "checksums.json").write_text(json.dumps(checksums))
+    with pytest.raises(ModelError, match=rf"needs the {kind} 'own', which varml has not got; import the plugin"):
+        load_model(folder)
 
 
 def test_saving_twice_gives_the_same_bytes(folder: Path, tiny_backbone: Backbone, model: Model, tmp_path: Path) -> None:

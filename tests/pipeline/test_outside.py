@@ -56,6 +56,15 @@ def test_weights_that_change_behind_their_name_change_an_out(root: Path, params:
     assert after[BACKBONES[1]] == before[BACKBONES[1]]
 
 
+def test_weights_of_the_flow_estimator_are_watched_too(root: Path, params: Params) -> None:
+    (root / "raft.pth").write_bytes(b"weights")
+    raft = apply_values(params, {"flow.estimator": "raft_small", "flow.weights": {"raft_small": "raft.pth"}})
+    before = weights(raft)
+    assert set(before) == {*BACKBONES, "raft_small"}
+    (root / "raft.pth").write_bytes(b"WEIGHTS")
+    assert weights(raft)["raft_small"] != before["raft_small"]
+
+
 def test_weights_that_have_gone_end_the_scan(root: Path, params: Params) -> None:
     (root / "own.safetensors").unlink()
     with pytest.raises(WeightsError, match=r"names 'own\.safetensors' .* which is no file"):

@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 from varml.config import load_params
+from varml.config.load import read_tree
 from varml.errors import ModelError
 from varml.ground.paths import MODEL, PARAMS
+from varml.ground.plugins import plugin_faults
 from varml.inference.predictor import Prediction, Predictor
 
 NUM_SHOWN = 5
@@ -18,6 +20,7 @@ def load_predictor(model: str | None) -> Predictor:
 
     Raises ModelError where there is none.
     """
+    _import_plugins()
     if model is not None:
         return _from_uri(model) if ":/" in model else Predictor.load(Path(model))
     champion = _champion_uri()
@@ -41,6 +44,12 @@ def describe(video: Path, prediction: Prediction, as_json: bool) -> str:
         }
         return json.dumps(answer)
     return f"{video}: {prediction.label}  ({', '.join(f'{label} {p:.3f}' for label, p in shown)})"
+
+
+def _import_plugins() -> None:
+    # A model that needs a plugin which cannot be imported says so itself; another one does without.
+    if PARAMS.is_file():
+        plugin_faults(read_tree(PARAMS).get("plugins"), PARAMS.parent)
 
 
 def _champion_uri() -> str | None:

@@ -5,7 +5,7 @@ The registries' names are injected, so that this ground layer imports none of th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +15,20 @@ from varml.config.space import PREFIX
 from varml.config.tree import get_path
 from varml.errors import ConfigError, Fault
 from varml.ground.paths import OUT_FOLDERS, project_root
+from varml.ground.plugins import plugin_faults
 from varml.ground.registry import nearest_name
 
 
-def check_params(path: Path, valid: Mapping[str, list[str]]) -> Params:
+def check_params(path: Path, valid: Callable[[], Mapping[str, list[str]]]) -> Params:
     """Return the params of ``path`` after every check that needs no video.
 
-    ``valid`` maps params paths to the names that are allowed there. Raises ConfigError with all faults together:
-    types, ranges, space, names and data source.
+    ``valid`` is asked, once the plugins are imported, for the names that are allowed at params paths. Raises
+    ConfigError with all faults together: types, ranges, space, plugins, names and data source.
     """
     tree = read_tree(path)
     params, faults = validate(tree)
-    faults += _name_faults(tree, valid)
+    faults += plugin_faults(tree.get("plugins"), path.parent)
+    faults += _name_faults(tree, valid())
     faults += source_faults(tree)
     if params is None or faults:
         raise ConfigError(faults, path.name)

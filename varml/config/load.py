@@ -14,14 +14,17 @@ from varml.config.params import Params
 from varml.config.space import parse_space, space_faults
 from varml.errors import ConfigError, Fault
 from varml.ground.paths import PARAMS
+from varml.ground.plugins import load_plugins
 
 
 def load_params(path: Path = PARAMS) -> Params:
-    """Return the params of a project.
+    """Return the params of a project, and import its plugins, so that the names in the params mean something.
 
-    Raises ConfigError with every fault of types, ranges and space together.
+    Raises ConfigError with every fault of types, ranges and space together, or of the plugins.
     """
-    return _valid(read_tree(path), path.name)
+    params = _valid(read_tree(path), path.name)
+    load_plugins(params.plugins, path.parent)
+    return params
 
 
 def parse_params(text: str, source: str = "params.yaml") -> Params:

@@ -148,6 +148,8 @@ class Flow(Section):
     estimator: str
     bound_px: float = Field(gt=0, description="displacements beyond it are clipped")
     jpeg_quality: int = Field(ge=50, le=100)
+    stabilize: Literal["none", "affine"] = Field("none", description="affine takes the motion of the camera away")
+    weights: dict[str, str] = Field({}, description="estimator name to a file of its weights")
 
 
 class Features(Section):
@@ -222,6 +224,7 @@ class Params(Section):
     """All of params.yaml."""
 
     seed: int = Field(ge=0, lt=2**31)
+    plugins: list[str] = Field([], description="modules, or .py files relative to params.yaml, that register parts")
     engine: Engine
     data: Data
     ingest: Ingest

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from itertools import pairwise
-from typing import Protocol
+from pathlib import Path
+from typing import ClassVar, Protocol
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from varml.errors import WeightsError
+from varml.ground.paths import project_root
 from varml.ground.registry import Registry
 
 Gray = npt.NDArray[np.uint8]  # (H, W)
@@ -17,7 +22,13 @@ RgbFrames = npt.NDArray[np.uint8]  # (..., F, H, W, 3)
 
 
 class FlowEstimator(Protocol):
-    """Dense displacement between two images; a new instance serves one resolution."""
+    """Dense displacement between two images; a new instance serves one resolution.
+
+    ``error_px`` is the mean end-point error that it keeps to on a photograph that was shifted, turned or zoomed by a
+    few pixels; the contract suite holds it to that.
+    """
+
+    error_px: ClassVar[float]
 
     def estimate(self, previous: Gray, following: Gray) -> Flow:
         """Return (H, W, 2) float32: where each pixel of ``previous`` went, x then y, in pixels.
@@ -27,12 +38,58 @@ class FlowEstimator(Protocol):
         ...
 
 
+class PretrainedEstimator(ABC):
+    """A flow estimator with weights, from the file that ``flow.weights`` names for it, else from its own place.
+
+    A new instance raises WeightsError where they cannot be had; random ones never take their place.
+    """
+
+    error_px: ClassVar[float]
+
+    @abstractmethod
+    def __init__(self, weights: Path | None = None) -> None: ...
+
+    @abstractmethod
+    def estimate(self, previous: Gray, following: Gray) -> Flow:
+        """Return the displacement (see :class:`FlowEstimator`)."""
+
+    @classmethod
+    @abstractmethod
+    def weights_identity(cls, weights: Path | None) -> str:
+        """Return text that changes when the weights would, without loading them."""
+
+
 estimators: Registry[type[FlowEstimator]] = Registry("flow estimator", "varml.flow.estimators")
 
 
-def estimate_flow(frames: RgbFrames, name: str) -> Flow:
+def make_estimator(name: str, weights: Mapping[str, str] | None = None) -> FlowEstimator:
+    """Return a new instance of the estimator ``name``.
+
+    ``weights`` maps estimators to files, relative to the project. Raises KeyError where none has that name, and
+    WeightsError where its weights cannot be had.
+    """
+    kind = estimators[name]
+    return kind(_named_file(name, weights or {})) if issubclass(kind, PretrainedEstimator) else kind()
+
+
+def weights_identity(name: str, weights: Mapping[str, str]) -> str | None:
+    """Return text that changes when the weights of the estimator would; None where it has none."""
+    kind = estimators[name]
+    return kind.weights_identity(_named_file(name, weights)) if issubclass(kind, PretrainedEstimator) else None
+
+
+def estimate_flow(frames: RgbFrames, name: str, weights: Mapping[str, str] | None = None) -> Flow:
     """Return the flow inside each segment: (S, F, H, W, 3) uint8 RGB gives (S, F-1, H, W, 2) float32 px."""
-    estimator = estimators[name]()
+    estimator = make_estimator(name, weights)
     gray = [[cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in segment] for segment in frames]
     flow = [[estimator.estimate(a, b) for a, b in pairwise(segment)] for segment in gray]
     return np.asarray(flow, dtype=np.float32)
+
+
+def _named_file(name: str, weights: Mapping[str, str]) -> Path | None:
+    if name not in weights:
+        return None
+    path = project_root() / weights[name]
+    if not path.is_file():
+        raise WeightsError(f"flow.weights names {weights[name]!r} for {name}, which is no file; correct it")
+    return path

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +17,17 @@ import pandas as pd
 
 from varml.config.params import Flow as FlowParams
 from varml.config.params import Frames as FrameParams
-from varml.flow.estimator import Flow, RgbFrames, estimate_flow
+from varml.flow.estimator import Flow, RgbFrames, estimate_flow, estimators, weights_identity
+from varml.flow.stabilize import remove_camera_motion
 from varml.ground.content_key import content_key
 from varml.ground.paths import FLOW
+from varml.ground.plugins import code_identity
+from varml.ground.threads import one_opencv_thread
 from varml.video.frames import frames_keys, read_frames
 from varml.video.pack import SUFFIX, Pack, roundtrip, write_pack
 
-VERSION = 1
+# Raise it when the same frames and params give other files: every stored file then gets a new name.
+VERSION = 2
 ZERO = 128
 LARGEST = 127
 PackedFlow = npt.NDArray[np.uint8]  # (S, F-1, 2H, W, 1): u above v
@@ -39,12 +44,24 @@ class FlowTask:
 
 def flow_key(frames_key: str, params: FlowParams) -> str:
     """Return the name of the stored flow of the frames named ``frames_key``."""
-    return content_key(frames=frames_key, flow=params.model_dump(), version=VERSION)
+    return content_key(frames=frames_key, **_what_matters(params))
 
 
 def flow_keys(manifest: pd.DataFrame, frames: FrameParams, params: FlowParams) -> list[str]:
     """Return the name of the stored flow of each row."""
-    return [flow_key(key, params) for key in frames_keys(manifest, frames)]
+    fixed = _what_matters(params)
+    return [content_key(frames=key, **fixed) for key in frames_keys(manifest, frames)]
+
+
+def _what_matters(params: FlowParams) -> dict[str, Any]:
+    """Return all that makes one flow from equal frames: where weights lie does not count, which they are does.
+
+    Of an estimator from outside, the code counts too: nobody raises a version for it.
+    """
+    values = params.model_dump(exclude={"weights"})
+    weights = weights_identity(params.estimator, params.weights)
+    code = code_identity(estimators[params.estimator])
+    return {"flow": values, "weights": weights, "code": code, "version": VERSION}
 
 
 def flow_files(manifest: pd.DataFrame, frames: FrameParams, params: FlowParams, root: Path = Path()) -> list[Path]:
@@ -53,17 +70,24 @@ def flow_files(manifest: pd.DataFrame, frames: FrameParams, params: FlowParams, 
 
 
 def extract_flow(task: FlowTask) -> None:
-    """Store the flow of one video's stored frames, with the share of displacements that were clipped."""
-    flow = estimate_flow(read_frames(task.frames), task.params.estimator)
-    clipped = float((np.abs(flow) > task.params.bound_px).mean())
-    meta = {"bound_px": task.params.bound_px, "clipped_fraction": round(clipped, 6)}
-    write_pack(task.target, compand(flow, task.params.bound_px), task.params.jpeg_quality, **meta)
+    """Store the flow of one video's stored frames, and how many of its values were over the bound."""
+    with one_opencv_thread():
+        flow = _estimate(read_frames(task.frames), task.params)
+    bound_px = task.params.bound_px
+    num_clipped = int(np.count_nonzero(np.abs(flow) > bound_px))
+    meta = {"bound_px": bound_px, "num_clipped": num_clipped, "num_values": flow.size}
+    write_pack(task.target, compand(flow, bound_px), task.params.jpeg_quality, **meta)
 
 
 def clip_flow(frames: RgbFrames, params: FlowParams) -> PackedFlow:
     """Return the packed flow of stored frames exactly as :func:`read_packed_flow` gives it after extraction."""
-    packed = compand(estimate_flow(frames, params.estimator), params.bound_px)
+    packed = compand(_estimate(frames, params), params.bound_px)
     return roundtrip(packed, params.jpeg_quality)
+
+
+def _estimate(frames: RgbFrames, params: FlowParams) -> Flow:
+    flow = estimate_flow(frames, params.estimator, params.weights)
+    return remove_camera_motion(frames, flow) if params.stabilize == "affine" else flow
 
 
 def read_packed_flow(path: Path) -> PackedFlow:
@@ -77,9 +101,10 @@ def read_flow(path: Path) -> Flow:
     return expand(pack.read(), pack.meta["bound_px"])
 
 
-def clipped_fraction(path: Path) -> float:
-    """Return the share of displacements of one stored flow that were longer than its bound."""
-    return float(Pack(path).meta["clipped_fraction"])
+def count_clipped(path: Path) -> tuple[int, int]:
+    """Return how many values (u and v of each pixel) of one stored flow were over its bound, and how many there are."""
+    meta = Pack(path).meta
+    return int(meta["num_clipped"]), int(meta["num_values"])
 
 
 def compand(flow: Flow, bound_px: float) -> PackedFlow:

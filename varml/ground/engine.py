@@ -17,6 +17,7 @@ from threading import Event, Lock, Thread, current_thread
 from typing import Generic, TypeVar
 
 from varml.ground.isolation import StoppedError, Worker
+from varml.ground.plugins import with_plugins
 
 # Outcomes that a worker may be ahead of the consumer, the one that it works on included.
 _AHEAD = 4
@@ -58,9 +59,9 @@ def map_isolated(
     at once, also while the consumer is busy. A task that raises, hangs, aborts or passes a limit gives an outcome
     with a reason; the others go on.
 
-    ``function`` and the items travel to spawned processes, so both must be importable and picklable. Items are
-    taken a few ahead of the consumer. A task whose worker dies may run once more, in a new one. No worker outlives
-    the loop, however it ends, nor this process on Linux.
+    ``function`` and the items travel to spawned processes, so both must be importable and picklable; these import the
+    plugins of this process. Items are taken a few ahead of the consumer. A task whose worker dies may run once more,
+    in a new one. No worker outlives the loop, however it ends, nor this process on Linux.
 
     Raises EngineError where a worker cannot start, and what ``timeout_sec`` raises.
     """
@@ -68,7 +69,7 @@ def map_isolated(
         return
     num_workers = min(resolve_num_workers(num_workers), len(items))
     limit_sec = timeout_sec if callable(timeout_sec) else lambda _: timeout_sec
-    crew = _Crew(function, items, num_workers, limit_sec, memory_mb)
+    crew = _Crew(with_plugins(function), items, num_workers, limit_sec, memory_mb)
     try:
         yield from crew.outcomes()
     finally:
@@ -86,7 +87,8 @@ def map_parallel(function: Callable[[Item], Result], items: Sequence[Item], *, n
     num_workers = min(resolve_num_workers(num_workers), len(items))
     # One thread a worker: the bytes of a result must not depend on how many cores the machine has.
     pool = Parallel(n_jobs=num_workers, return_as="generator_unordered", inner_max_num_threads=1)
-    yield from pool(delayed(function)(item) for item in items)
+    call = delayed(with_plugins(function))
+    yield from pool(call(item) for item in items)
 
 
 class _Crew(Generic[Item, Result]):

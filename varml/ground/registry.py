@@ -36,6 +36,9 @@ class Registry(Generic[T]):
         """
 
         def add(entry: T) -> T:
+            # A name of the package is taken, also before anybody asked for its parts.
+            if self._package and not getattr(entry, "__module__", self._package).startswith(self._package):
+                self._discover()
             if name in self._entries:
                 raise ValueError(f"{self.kind} {name!r} is registered already; choose another name")
             self._entries[name] = entry

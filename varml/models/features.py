@@ -24,8 +24,8 @@ from torch import Tensor
 from varml.config.params import Features as FeatureParams
 from varml.flow.store import PackedFlow, read_packed_flow, unit_curve
 from varml.ground.atomic import write_bytes
+from varml.ground.threads import one_thread
 from varml.models.backbones import Backbone, build_backbone
-from varml.models.threads import one_thread
 from varml.video.frames import read_frames
 from varml.video.reader import Frames
 

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from varml.config.params import Features, Flow, Frames, Model, Probe, Section
 from varml.errors import ModelError
+from varml.flow.estimator import estimators
 from varml.ground.atomic import write_bytes, write_json
 from varml.ground.content_key import file_digest
 
@@ -76,6 +77,7 @@ def load_model(folder: Path) -> LoadedModel:
     from varml.models.backbones import build_backbone
     from varml.models.recognizer import Recognizer
 
+    _check_names(description)
     state = load_file(folder / WEIGHTS)
     params = description.model
     backbone = build_backbone(params.backbone, description.preprocessing.features.image_size_px, None)
@@ -110,6 +112,19 @@ def verify(folder: Path) -> None:
 def model_digest(folder: Path) -> str:
     """Return the sha256 that stands for the whole model."""
     return file_digest(folder / CHECKSUMS)
+
+
+def _check_names(description: Description) -> None:
+    from varml.models.fusion import fusions
+
+    estimator, fusion = description.preprocessing.flow.estimator, description.model.fusion
+    missing = [("flow estimator", estimator)] * (estimator not in estimators.names())
+    missing += [("fusion", fusion)] * (fusion not in fusions.names())
+    for kind, name in missing:
+        raise ModelError(
+            f"the model needs the {kind} {name!r}, which varml has not got; import the plugin that registers it, or "
+            "run where params.yaml names it under plugins"
+        )
 
 
 def _read_description(folder: Path) -> Description:

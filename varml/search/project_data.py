@@ -12,6 +12,7 @@ from varml.config.params import Params
 from varml.data.dataset import FeatureSet
 from varml.data.splits import UNGROUPED, Positions, classes_without_training, make_folds
 from varml.ground.content_key import content_key
+from varml.ground.plugins import plugin_digests
 from varml.models.feature_files import feature_files
 from varml.search.objective import LoadFeatures
 from varml.training.data import load_features
@@ -54,6 +55,8 @@ def study_name(rows: pd.DataFrame, params: Params, backbones: list[str]) -> str:
         model=params.model.model_dump(),
         train=params.train.model_dump(),
         data=rows[["video_id", "label", "group", "split"]].to_numpy().tolist(),
+        # A fusion of the user's own may be another one under the same name.
+        **({"plugins": plugin_digests(params.plugins)} if params.plugins else {}),
         features={name: [Path(f).name for f in feature_files(rows, params, name)] for name in backbones},
     )
     return f"varml-{key[:12]}"

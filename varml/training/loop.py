@@ -15,9 +15,9 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, LRScheduler, S
 from varml.config.params import Model, Train
 from varml.data.dataset import FeatureSet
 from varml.errors import SearchError
+from varml.ground.threads import one_thread
 from varml.metrics.classification import accuracy
 from varml.models.recognizer import Recognizer
-from varml.models.threads import one_thread
 from varml.training.balance import epoch_orders, loss_weights
 
 EpochMetrics = dict[str, float]

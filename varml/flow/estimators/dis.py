@@ -17,14 +17,27 @@ MIN_SIDE_PX = 16
 class Dis:
     """OpenCV's DIS, preset FAST, finest scale 0 (full resolution)."""
 
+    error_px: ClassVar[float] = 0.15
     preset: ClassVar[int] = cv2.DISOPTICAL_FLOW_PRESET_FAST
+
+    def __init__(self) -> None:
+        self._shape: tuple[int, ...] = ()
+        self._solver = self._new_solver()
 
     def estimate(self, previous: Gray, following: Gray) -> Flow:
         """Return the displacement (see :class:`varml.flow.estimator.FlowEstimator`)."""
         height, width = previous.shape
         pad = [(0, max(MIN_SIDE_PX - height, 0)), (0, max(MIN_SIDE_PX - width, 0))]
         first, second = np.pad(previous, pad, mode="edge"), np.pad(following, pad, mode="edge")
-        # OpenCV's object keeps state between images of different sizes; a new one for each pair costs little.
+        if first.shape != self._shape:
+            self._shape, self._solver = first.shape, self._new_solver()
+        return np.asarray(self._solver.calc(first, second, None)[:height, :width], dtype=np.float32)
+
+    def _new_solver(self) -> cv2.DISOpticalFlow:
+        """Return OpenCV's object for one size: a smaller image would change its scales for good.
+
+        Kept from pair to pair it has its buffers already, which is a quarter of the time.
+        """
         solver = cv2.DISOpticalFlow.create(self.preset)
         solver.setFinestScale(0)
-        return np.asarray(solver.calc(first, second, None)[:height, :width], dtype=np.float32)
+        return solver

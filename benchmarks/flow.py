@@ -1,0 +1,247 @@
+"""Flow: speed and end-point error of each estimator against TV-L1, what the stage adds, two workers against one.
+
+``python -m benchmarks.flow --source DIR --contrib DIR`` takes real frames from the videos below ``--source`` (else the
+two photographs of scikit-learn) and warps them by known fields: smooth ones, turns, zooms and shifts of a few pixels.
+Estimators take turns on one thread. The values are medians of CPU time; of two workers the wall is told, and for a
+busy machine the CPU of each.
+``--contrib`` is the folder of opencv-contrib (see :mod:`benchmarks.tvl1`); without it TV-L1 is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
+from itertools import islice, pairwise
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import psutil
+from sklearn.datasets import load_sample_image
+
+from benchmarks.decode import EXTENSIONS, interleaved
+from benchmarks.report import Figure, report
+from benchmarks.tvl1 import TvL1
+from varml.config import load_params
+from varml.config.params import Flow as FlowParams
+from varml.errors import WeightsError
+from varml.flow.estimator import FlowEstimator, estimators, make_estimator
+from varml.flow.store import FlowTask, extract_flow
+from varml.ground.engine import map_parallel
+from varml.video.container import decode
+from varml.video.frames import read_frames
+from varml.video.pack import write_pack
+
+SIDES_PX = (128, 224)
+MARGIN = 0.08  # of the side; there the field leads out of the image
+ROUNDS = 3
+NUM_IMAGES, FRAME = 6, 10
+NUM_SEGMENTS, SHORT_SIDE_PX = 8, 160
+OPPONENT = "TV-L1"
+Array = npt.NDArray[np.float32]
+Gray = npt.NDArray[np.uint8]
+Case = tuple[Gray, Gray, Array]  # previous, following, the true flow
+
+
+def main() -> None:
+    """Measure and report."""
+    arguments = _arguments()
+    cv2.setNumThreads(1)
+    images = video_frames(arguments.source) if arguments.source else photographs()
+    if arguments.contrib is None:
+        print(f"{OPPONENT} is left out: --contrib names no folder of opencv-contrib (benchmarks/tvl1.py says how)")
+    known, figures = usable_estimators(), []
+    with TvL1(arguments.contrib) if arguments.contrib else nullcontext() as opponent:
+        for side_px in SIDES_PX:
+            figures += measure_estimators(side_px, images, known, opponent)
+    with tempfile.TemporaryDirectory() as folder:
+        figures += measure_stage(Path(folder), images)
+    report("flow, one thread", figures, arguments.json)
+
+
+def measure_estimators(
+    side_px: int, images: list[Gray], known: dict[str, FlowEstimator], opponent: TvL1 | None
+) -> list[Figure]:
+    """Return speed and error of all estimators on square images of ``side_px``."""
+    cases = [case for number, image in enumerate(images) for case in warped_cases(_square(image, side_px), number)]
+    taken: dict[str, list[float]] = {}
+    errors: dict[str, list[float]] = {}
+    for _ in range(ROUNDS):
+        for previous, following, true in cases:
+            answers = {name: timed(known[name], previous, following) for name in known}
+            answers |= {OPPONENT: opponent.estimate(previous, following)} if opponent else {}
+            for name, (seconds, flow) in answers.items():
+                taken.setdefault(name, []).append(seconds)
+                errors.setdefault(name, []).append(end_point_error(flow, true))
+    return list(_estimator_figures(side_px, taken, errors))
+
+
+def _estimator_figures(side_px: int, taken: dict[str, list[float]], errors: dict[str, list[float]]) -> Iterator[Figure]:
+    seconds = {name: statistics.median(values) for name, values in taken.items()}
+    error = {name: statistics.fmean(values) for name, values in errors.items()}
+    default = load_params().flow.estimator
+    goal = error.get(OPPONENT)
+    for name in seconds:
+        yield Figure(f"{side_px} px: {name}, a pair", 1e3 * seconds[name], "ms")
+        yield Figure(f"{side_px} px: {name}, end-point error", error[name], "px", goal if name == default else None)
+    if OPPONENT in seconds:
+        times = seconds[OPPONENT] / seconds[default]
+        yield Figure(f"{side_px} px: {default} is faster than {OPPONENT}", times, "times", 40, at_least=True)
+
+
+def measure_stage(folder: Path, images: list[Gray], num_videos: int = 24) -> list[Figure]:
+    """Return what the stage adds to bare OpenCV, how two workers share it, and what memory a video takes."""
+    frames = folder / "frames.pack"
+    write_pack(frames, stored_frames(images), load_params().frames.jpeg_quality)
+    params = load_params().flow
+    tasks = [FlowTask(frames, folder / f"{number}.pack", params) for number in range(num_videos)]
+    stage = interleaved({"bare": lambda: bare_flow(frames), "stage": lambda: extract_flow(tasks[0])}, 15)
+    work: dict[str, Callable[[], object]] = {"one": lambda: run(tasks, 1), "two": lambda: run(tasks, 2)}
+    workers = interleaved(work, 5, time.perf_counter)
+    one, two = (max(cpu_of_processes(lambda n=n: run(tasks, n))) for n in (1, 2))  # type: ignore[misc]
+    few, many = 20, 120
+    grown = 1024 * (peak_mib(frames, folder, params, many) - peak_mib(frames, folder, params, few)) / (many - few)
+    return [
+        Figure(f"{SHORT_SIDE_PX} px: a video of {NUM_SEGMENTS} pairs, bare OpenCV", 1e3 * stage["bare"], "ms"),
+        Figure(f"{SHORT_SIDE_PX} px: the stage / bare OpenCV", stage["stage"] / stage["bare"], "times", 1.25),
+        Figure(f"{num_videos} videos: two workers / one", workers["one"] / workers["two"], "times", 1.8, at_least=True),
+        Figure(f"{num_videos} videos: CPU of one worker / busier of two", one / two, "times", 1.8, at_least=True),
+        Figure("memory for one video more", grown, "KiB", 16),
+    ]
+
+
+def run(tasks: list[FlowTask], num_workers: int) -> None:
+    """Do all tasks as the stage does."""
+    for _ in map_parallel(extract_flow, tasks, num_workers=num_workers):
+        pass
+
+
+def cpu_of_processes(job: Callable[[], object]) -> list[float]:
+    """Return the seconds of CPU that this process and each worker took for ``job``.
+
+    On idle cores the busier of two workers sets the wall time; on a shared machine this tells what the wall cannot.
+    """
+    processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    before = [sum(process.cpu_times()[:2]) for process in processes]
+    job()
+    return [sum(process.cpu_times()[:2]) - was for process, was in zip(processes, before, strict=True)]
+
+
+def bare_flow(frames: Path) -> None:
+    """What a script would do with frames in memory: gray images, one DIS, one call a pair."""
+    if frames not in _IN_MEMORY:
+        _IN_MEMORY[frames] = read_frames(frames)
+    solver = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    solver.setFinestScale(0)
+    for segment in _IN_MEMORY[frames]:
+        gray = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in segment]
+        for previous, following in pairwise(gray):
+            solver.calc(previous, following, None)
+
+
+_IN_MEMORY: dict[Path, npt.NDArray[np.uint8]] = {}
+
+
+def peak_mib(frames: Path, folder: Path, params: FlowParams, num_videos: int) -> float:
+    """Return the peak of resident memory of a fresh process that extracts the flow of so many videos."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(_extract_many, frames, folder, params, num_videos).result()
+
+
+def _extract_many(frames: Path, folder: Path, params: FlowParams, num_videos: int) -> float:
+    run([FlowTask(frames, folder / f"{number}.pack", params) for number in range(num_videos)], 1)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def usable_estimators() -> dict[str, FlowEstimator]:
+    """Return an instance of each registered estimator that has its weights; say which have none."""
+    usable = {}
+    for name in estimators.names():
+        try:
+            usable[name] = make_estimator(name)
+        except WeightsError as error:
+            print(f"{name} is left out: {error}")
+    return usable
+
+
+def timed(estimator: FlowEstimator, previous: Gray, following: Gray) -> tuple[float, Array]:
+    """Return the seconds of CPU of one estimate, and the flow."""
+    start = time.process_time()
+    flow = estimator.estimate(previous, following)
+    return time.process_time() - start, flow
+
+
+def end_point_error(flow: Array, true: Array) -> float:
+    """Return the mean distance in px between where pixels went and where they are said to have gone."""
+    margin = round(MARGIN * flow.shape[0])
+    inner = slice(margin, -margin), slice(margin, -margin)
+    return float(np.linalg.norm(flow[inner] - true[inner], axis=-1).mean())
+
+
+def warped_cases(image: Gray, seed: int) -> Iterator[Case]:
+    """Yield pairs whose flow is known exactly: ``previous`` is read from ``image`` along the field."""
+    side = image.shape[0]
+    places = np.stack(np.meshgrid(np.arange(side), np.arange(side)), axis=-1).astype(np.float32)
+    for field in known_fields(places, np.random.default_rng(seed)):
+        along = places + field
+        yield cv2.remap(image, along, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT), image, field
+
+
+def known_fields(places: Array, generator: np.random.Generator) -> Iterator[Array]:
+    """Yield a smooth field of some pixels, a turn by 2 degrees, a zoom by 3% and a shift."""
+    side = len(places)
+    coarse = generator.normal(0, 2, (5, 5, 2)).astype(np.float32)
+    yield cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)
+    for angle, scale in ((2, 1), (0, 1.03)):
+        matrix = cv2.getRotationMatrix2D(((side - 1) / 2, (side - 1) / 2), angle, scale)
+        yield (places @ (matrix[:, :2] - np.eye(2)).T + matrix[:, 2]).astype(np.float32)
+    yield np.broadcast_to(generator.uniform(-3, 3, 2).astype(np.float32), places.shape).copy()
+
+
+def stored_frames(images: list[Gray]) -> npt.NDArray[np.uint8]:
+    """Return (8, 2, 160, 214, 3): each segment shows one image that turns and zooms a little."""
+    size = (round(SHORT_SIDE_PX * 4 / 3), SHORT_SIDE_PX)
+    matrix = cv2.getRotationMatrix2D((size[0] / 2, size[1] / 2), 1, 1.02)
+    chosen = [cv2.resize(images[i % len(images)], size, interpolation=cv2.INTER_AREA) for i in range(NUM_SEGMENTS)]
+    pairs = [[image, cv2.warpAffine(image, matrix, size, borderMode=cv2.BORDER_REFLECT)] for image in chosen]
+    return np.repeat(np.asarray(pairs)[..., None], 3, axis=-1)
+
+
+def photographs() -> list[Gray]:
+    """Return scikit-learn's two photographs."""
+    return [cv2.cvtColor(load_sample_image(name), cv2.COLOR_RGB2GRAY) for name in ("china.jpg", "flower.jpg")]
+
+
+def video_frames(source: Path) -> list[Gray]:
+    """Return one frame of some videos below ``source``."""
+    videos = [path for path in sorted(source.rglob("*")) if path.suffix in EXTENSIONS]
+    chosen = videos[:: max(len(videos) // NUM_IMAGES, 1)][:NUM_IMAGES]
+    found = [next(islice(decode(path), FRAME, None), None) for path in chosen]
+    return [cv2.cvtColor(frame.to_ndarray(format="rgb24"), cv2.COLOR_RGB2GRAY) for frame in found if frame]
+
+
+def _square(image: Gray, side_px: int) -> Gray:
+    short = min(image.shape)
+    top, left = ((side - short) // 2 for side in image.shape)
+    crop = image[top : top + short, left : left + short]
+    return cv2.resize(crop, (side_px, side_px), interpolation=cv2.INTER_AREA)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--source", type=Path, help="folder of videos whose frames are warped")
+    parser.add_argument("--contrib", type=Path, help="folder that holds opencv-contrib, for TV-L1")
+    parser.add_argument("--json", type=Path, help="file to write the figures to")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
