@@ -8,7 +8,6 @@ differ from those of a plain decode is wrong and does not count as the fastest.
 from __future__ import annotations
 
 import argparse
-import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ import cv2
 import decord
 import numpy as np
 
+from benchmarks.interleaved import interleaved
 from benchmarks.report import Figure, report
 from varml.config import load_params
 from varml.config.params import Probe
@@ -86,22 +86,6 @@ def measure_workers(videos: list[Path], repeats: int = 16) -> list[Figure]:
     # The work is done by other processes, so it is the wall that tells.
     seconds = interleaved({"one": lambda: run(1), "two": lambda: run(2)}, 5, time.perf_counter)
     return [Figure("two workers / one", seconds["one"] / seconds["two"], "times", 1.8, at_least=True)]
-
-
-def interleaved(
-    jobs: dict[str, Callable[[], object]], rounds: int, clock: Callable[[], float] = time.process_time
-) -> dict[str, float]:
-    """Return the median seconds of each job; the jobs take turns, after one round that does not count.
-
-    CPU seconds of one thread are the wall time of an idle machine, and far steadier on a shared one.
-    """
-    taken: dict[str, list[float]] = {name: [] for name in jobs}
-    for _ in range(rounds + 1):
-        for name, job in jobs.items():
-            start = clock()
-            job()
-            taken[name].append(clock() - start)
-    return {name: statistics.median(values[1:]) for name, values in taken.items()}
 
 
 def sparse_indices(source: Source) -> list[int]:

@@ -11,12 +11,13 @@ import argparse
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from benchmarks.interleaved import interleaved
 from benchmarks.planted import KINDS, plant
 from benchmarks.report import Figure, report
 from varml.config import load_params
@@ -31,7 +32,7 @@ from varml.video.probe import VideoInfo, probe_video
 LIMITS = load_params().ingest.probe
 NUM_PLANTED = 50
 NUM_SYNTHETIC_COPIES = 100
-NUM_RUNS = 3
+NUM_ROUNDS = 3
 # Other videos are too short or too small to plant every kind of copy of them.
 LEAST_FRAMES = 50
 LEAST_PX = 64
@@ -89,14 +90,20 @@ def _found(pairs: list[Pair], planted: dict[str, tuple[str, str]]) -> list[Figur
 def measure_fingerprints(sources: list[Path]) -> list[Figure]:
     """Return the size of a fingerprint, and its time as a share of decoding once and of probing."""
     texts = [_fingerprint(path) for path in sources]
-    decoding_sec = _least_cpu_sec(lambda path: sum(1 for _ in decode(path)), sources)
-    fingerprint_sec = _least_cpu_sec(_fingerprint, sources) - decoding_sec
-    probing_sec = _least_cpu_sec(lambda path: probe_video(path, LIMITS), sources) - fingerprint_sec
+    seconds = interleaved(
+        {
+            "decode": lambda: [sum(1 for _ in decode(path)) for path in sources],
+            "fingerprint": lambda: [_fingerprint(path) for path in sources],
+            "probe": lambda: [probe_video(path, LIMITS) for path in sources],
+        },
+        NUM_ROUNDS,
+    )
+    extra_sec = seconds["fingerprint"] - seconds["decode"]
     return [
         Figure("size of a fingerprint", sum(map(len, texts)) / len(texts), "characters"),
-        Figure("fingerprint of one video", 1000 * fingerprint_sec / len(sources), "ms"),
-        Figure("the same as a share of decoding once", 100 * fingerprint_sec / decoding_sec, "%"),
-        Figure("the same as a share of probing", 100 * fingerprint_sec / probing_sec, "%"),
+        Figure("fingerprint of one video", 1000 * extra_sec / len(sources), "ms"),
+        Figure("the same as a share of decoding once", 100 * extra_sec / seconds["decode"], "%"),
+        Figure("the same as a share of probing", 100 * extra_sec / seconds["probe"], "%"),
     ]
 
 
@@ -105,17 +112,6 @@ def _fingerprint(path: Path) -> str:
     for frame in decode(path):
         fingerprinter.add(frame, frame.time)
     return to_text(fingerprinter.result())
-
-
-def _least_cpu_sec(work: Callable[[Path], object], paths: list[Path]) -> float:
-    """Return the time of this thread for ``work`` on all paths, the least of some runs: others share the machine."""
-    seconds = []
-    for _ in range(NUM_RUNS):
-        start = time.thread_time()
-        for path in paths:
-            work(path)
-        seconds.append(time.thread_time() - start)
-    return min(seconds)
 
 
 def measure_matching(count: int) -> list[Figure]:

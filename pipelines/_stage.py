@@ -37,7 +37,7 @@ def run_command(name: str, command: Callable[[], None]) -> NoReturn:
 
 
 def _keep_main_from_workers() -> None:
-    # A spawned process imports the main module again, which takes a stage's seconds; no work is defined there.
+    # A spawned process imports the main module again, and with it all that a stage imports; no work is defined there.
     main = sys.modules["__main__"]
     main.__spec__ = None
     vars(main).pop("__file__", None)

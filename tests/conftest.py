@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from varml.tracking.store import DATABASE, import_mlflow
 
 # Tests run in one process a core, so each takes one thread.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A shell that starts tests in the background makes them ignore Ctrl-C, and all that they start; some tests send it.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from varml.config import load_params
+
 from .codecs import CODECS
 from .containers import CONTAINERS
 from .damaged import DAMAGED
@@ -17,20 +19,14 @@ from .record import Entry, Record
 from .shapes import SHAPES
 from .timing import TIMING
 
+PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
 # Params under which a project goes through all of the corpus.
 SETTINGS: dict[str, dict[str, Any]] = {
     "ingest": {
         # One recording stands in most of its files, coded in all ways.
         "duplicates": "ignore",
         # Bombs burst on the pixels of all frames, which no load of this machine changes, long before the time limit.
-        "probe": {
-            "timeout_sec": 60,
-            "timeout_sec_per_mb": 1,
-            "memory_mb": 4096,
-            "max_frame_megapixels": 40,
-            "max_video_gigapixels": 1,
-            "reader": "pyav",
-        },
+        "probe": {**load_params(PARAMS).ingest.probe.model_dump(), "timeout_sec": 60, "max_video_gigapixels": 1},
     },
     "data": {"max_bad_fraction": 0.99, "min_videos_per_class": 3},
     "frames": {"num_segments": 8, "short_side_px": 64},

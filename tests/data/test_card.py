@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from videos import LIMITS, write_video
 
+from varml.data import card as cards
 from varml.data.card import data_card, data_page
 from varml.data.contact_sheet import class_frames, contact_sheet
 from varml.data.duplicates import Pair
@@ -56,6 +57,12 @@ def test_every_fact_is_counted(manifest: pd.DataFrame):
     assert card["num_duplicates"] == 1
     assert card["duplicates"] == [{"first": "run/train.mp4", "second": "wave/\\xff.mp4", "kind": "near"}]
     assert card["warnings"] == ["look out"]
+
+
+def test_more_copies_than_the_bound_are_counted_and_not_listed(manifest: pd.DataFrame, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(cards, "MAX_PAIRS", 10)
+    card = data_card(manifest, NO_QUARANTINE, Splits(manifest["split"].to_numpy(), []), [COPY] * 25)
+    assert (card["num_duplicates"], len(card["duplicates"])) == (25, 10)
 
 
 def test_the_page_shows_names_as_text(manifest: pd.DataFrame):

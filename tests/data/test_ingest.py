@@ -12,7 +12,7 @@ import pytest
 from videos import write_barcodes
 
 from varml.config import Params, load_params
-from varml.data.duplicates import NOT_LOOKED_FOR
+from varml.data.copy_rules import NOT_LOOKED_FOR
 from varml.data.ingest import Ingested, ingest
 from varml.data.manifest import COLUMNS, video_id_of
 from varml.data.scan import ScannedFile, scan

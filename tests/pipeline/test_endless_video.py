@@ -11,6 +11,7 @@ from corpus.hostile import HOSTILE
 from corpus.kit import Kit
 from project import Project, make_project
 
+from varml.config import load_params
 from varml.ground.content_key import file_digest
 
 pytestmark = [
@@ -19,11 +20,7 @@ pytestmark = [
 ]
 
 NAME = "full HD bomb.mp4"  # a minute's work and more
-LIMIT_SEC = 2
-LIMITS = {
-    "timeout_sec": LIMIT_SEC, "timeout_sec_per_mb": 0.1, "memory_mb": 4096,
-    "max_frame_megapixels": 40, "max_video_gigapixels": 1000, "reader": "pyav",
-}  # fmt: skip
+LIMITS = {"timeout_sec": 2, "timeout_sec_per_mb": 0.1}
 
 
 def stored(project: Project) -> dict[str, str]:
@@ -37,7 +34,7 @@ def test_an_endless_video_is_left_out_and_changes_nothing_for_the_others(
     (entry,) = [entry for entry in HOSTILE if entry.record.name == NAME]
     entry.make(tmp_path / "videos" / "wave" / NAME, Kit(tmp_path / "work"))
     project = make_project(tmp_path / "project", str(tmp_path / "videos"))
-    project.set(ingest={"probe": LIMITS})
+    project.set(ingest={"probe": {**load_params(project.root / "params.yaml").ingest.probe.model_dump(), **LIMITS}})
     for stage in ("scan", "ingest", "extract_frames"):
         status, output = project.run("python", "-m", f"pipelines.{stage}")
         assert status == 0, output

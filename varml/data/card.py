@@ -10,10 +10,13 @@ from typing import Any
 
 import pandas as pd
 
-from varml.data.duplicates import Pair, card_of
+from varml.data.duplicates import Pair
 from varml.data.manifest import lengths_sec
+from varml.data.names import to_text
 from varml.data.splits import Splits
 
+# More are counted, and not listed.
+MAX_PAIRS = 1000
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Data card</title>
 <style>
@@ -55,7 +58,9 @@ def data_card(
         "videos_with_several_video_streams": several.tolist(),
         "num_quarantined": len(quarantine),
         "quarantined_by_reason": _counts(quarantine["reason"]),
-        **card_of(pairs),
+        # None stands for not looked for.
+        "num_duplicates": None if pairs is None else len(pairs),
+        "duplicates": [_row(pair) for pair in (pairs or ())[:MAX_PAIRS]],
         "num_crossing_groups": splits.num_crossing,
         "warnings": splits.warnings,
     }
@@ -75,6 +80,10 @@ def data_page(card: dict[str, Any], picture: bytes) -> str:
         copies=_listed("Copies", card["duplicates"]),
         picture=base64.b64encode(picture).decode(),
     )
+
+
+def _row(pair: Pair) -> dict[str, str]:
+    return {"first": to_text(pair.first), "second": to_text(pair.second), "kind": pair.kind}
 
 
 def _listed(title: str, rows: list[dict[str, str]]) -> str:

@@ -12,7 +12,8 @@ import pandas as pd
 from varml.config.params import Ingest, Params
 from varml.data.card import data_card
 from varml.data.clips import clip_fault, end_within
-from varml.data.duplicates import NOT_LOOKED_FOR, find_pairs
+from varml.data.copy_rules import NOT_LOOKED_FOR
+from varml.data.duplicates import find_pairs
 from varml.data.labels import check_class_sizes
 from varml.data.manifest import COLUMNS, video_id_of
 from varml.data.mirror_pairs import mirror_warnings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from varml.config.params import Params
-from varml.data import duplicates
+from varml.data import copy_rules
 from varml.data.duplicates import Pair
 from varml.data.groups import group_of
 from varml.data.labelled_file import LabelledFile
@@ -19,18 +19,18 @@ def split_files(files: Sequence[LabelledFile], pairs: Sequence[Pair], params: Pa
     Raises DataError where no split is possible, and where ``pairs`` of copies stand on two sides of it.
     """
     paths = [file.path for file in files]
-    groups = duplicates.join((), paths, [group_of(file, params.ingest.group_from) for file in files])
-    joined = duplicates.join(pairs, paths, groups)
-    given = duplicates.sides_of(paths, [file.split for file in files])
-    duplicates.refuse_crossing(pairs, given, duplicates.MOVE_THEM)
+    groups = copy_rules.join((), paths, [group_of(file, params.ingest.group_from) for file in files])
+    joined = copy_rules.join(pairs, paths, groups)
+    given = copy_rules.sides_of(paths, [file.split for file in files])
+    copy_rules.refuse_crossing(pairs, given, copy_rules.MOVE_THEM)
     if params.ingest.duplicates == "group":
         _need_two_groups(joined, groups, pairs)
     splits = _splits_of(files, joined if params.ingest.duplicates == "group" else groups, params)
-    sides = duplicates.sides_of(paths, splits.names.tolist())
+    sides = copy_rules.sides_of(paths, splits.names.tolist())
     if params.ingest.duplicates == "refuse":
-        duplicates.refuse_crossing(pairs, sides, duplicates.GROUP_THEM)
-    splits.warnings += duplicates.warn_of_parted(pairs, sides)
-    splits.warnings += duplicates.warn_of_labels(pairs, duplicates.sides_of(paths, [file.label for file in files]))
+        copy_rules.refuse_crossing(pairs, sides, copy_rules.GROUP_THEM)
+    splits.warnings += copy_rules.warn_of_parted(pairs, sides)
+    splits.warnings += copy_rules.warn_of_labels(pairs, copy_rules.sides_of(paths, [file.label for file in files]))
     # Copies that already stand in one split share a group as well, so that no fold of the search parts them.
     return joined, splits
 

@@ -5,8 +5,8 @@ Coskun, Sankur and Memon, "Spatio-temporal transform based video hashing", 2006,
 "Implementation and benchmarking of perceptual image hash functions", 2010). Numbers are kept in place of pHash's
 signs, because two videos of one camera differ in what moves alone: the difference of two pictures shows the motion and
 no background, and a mirrored picture changes the sign of half of its numbers and nothing else. With pHash's signs the
-threshold that finds 48 of 50 planted copies of UT-Interaction takes 2,983 pairs of 60 videos of one person before one
-camera for copies; with these numbers 50 are found there, and no such pair is taken for copies.
+threshold that finds 48 of 50 planted copies of UT-Interaction takes 2,983 wrong pairs for copies among 60 gestures of
+one person and 50 copies of them; with these numbers 50 are found in UT-Interaction, and no pair is wrong in either.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _WEIGHTS = (_U + _V)[_KEPT].astype(np.float32)
 _COSINES = dct(np.eye(THUMBNAIL_PX, dtype=np.float32), axis=0, norm="ortho")[: HIGHEST_FREQUENCY + 1]
 # What a mirrored picture multiplies its numbers with: cosines with an odd frequency across change their sign.
 MIRROR = np.where(_V[_KEPT] % 2, -1, 1).astype(np.float32)  # (D,)
-# Sixteen bits: a title card makes one step 250 times as large as eight bits would bear.
+# Sixteen bits: in eight a title card leaves hardly a step to the small motion beside it.
 _LEVELS = np.iinfo(np.int16).max
 
 

@@ -76,11 +76,10 @@ def probe_video(path: Path, limits: Probe, frame_rate: float = 25.0) -> VideoInf
         return _probe_folder(path, limits, frame_rate)
     container_name = check_is_video_file(path)
     with open_stream(path) as (container, stream):
-        size = stream.codec_context.width, stream.codec_context.height
-        PixelLimit(limits).check(*size)
         index = index_of(demux(container, stream), stream)
-        # A long video is refused by its packets alone where they can be counted.
-        PixelLimit(limits).check(*size, 0 if index is None else len(index.pts))
+        # Large frames, and too many of them where packets tell, are refused before one is decoded.
+        num_frames = 1 if index is None else len(index.pts)
+        PixelLimit(limits).check(stream.codec_context.width, stream.codec_context.height, num_frames)
     spots = [] if index is None else choose_spots(index)
     fingerprinter = Fingerprinter()
     survey = survey_video(path, limits, spots, fingerprinter.add)
