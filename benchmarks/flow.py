@@ -27,7 +27,8 @@ import numpy.typing as npt
 import psutil
 from sklearn.datasets import load_sample_image
 
-from benchmarks.decode import EXTENSIONS, interleaved
+from benchmarks.decode import EXTENSIONS
+from benchmarks.interleaved import interleaved
 from benchmarks.report import Figure, report
 from benchmarks.tvl1 import TvL1
 from varml.config import load_params
