@@ -7,6 +7,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -44,15 +45,25 @@ class Answers(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def server() -> Iterator[ThreadingHTTPServer]:
+@contextmanager
+def serving(context: ssl.SSLContext | None = None) -> Iterator[ThreadingHTTPServer]:
+    """Serve :class:`Answers` on loopback, with TLS where a context is given."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as made:
         made.asked, made.status = [], 200
+        if context:
+            # Before the thread starts: it would look at a socket that is closed for a moment.
+            made.socket = context.wrap_socket(made.socket, server_side=True)
         thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield made
         made.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def server() -> Iterator[ThreadingHTTPServer]:
+    with serving() as made:
+        yield made
 
 
 @pytest.fixture
@@ -146,12 +157,12 @@ def certificate(folder: Path) -> Path:
     return folder / "own.pem"
 
 
-def test_whom_to_trust_is_left_to_mlflow(set_uri: SetUri, server: ThreadingHTTPServer, tmp_path: Path) -> None:
+def test_whom_to_trust_is_left_to_mlflow(set_uri: SetUri, tmp_path: Path) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate(tmp_path))
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    set_uri(f"https://{place_of(server.socket)}")
-    ping_store()
+    with serving(context) as server:
+        set_uri(f"https://{place_of(server.socket)}")
+        ping_store()
     # MLFLOW_TRACKING_INSECURE_TLS would let it in; nothing has asked it anything.
     assert server.asked == []
 
