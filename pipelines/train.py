@@ -1,17 +1,24 @@
 """Refits the winner on train and val and saves it as a model that turns raw video into scores."""
 
+import sys
+
+import pandas as pd
+
 from pipelines._stage import run_stage
 from varml.config.params import Params
 from varml.config.space import searched_values
-from varml.data.manifest import read_manifest
+from varml.data.manifest import class_names, read_manifest
+from varml.data.mirror_pairs import mirror_warnings
 from varml.ground.content_key import file_digest
+from varml.ground.engine import resolve_num_workers
 from varml.ground.paths import BEST, MANIFEST, MODEL
-from varml.models.backbones import build_backbone
+from varml.models.backbones import Backbone, build_backbone
 from varml.models.model_files import FORMAT, Description, LoadedModel, Preprocessing, model_digest, save_model
 from varml.search.results import read_best, winner_params
 from varml.tracking.runs import KIND, MODEL_DIGEST, TrackedRun, create_run, reap_runs, tracked
 from varml.tracking.store import tracking_errors
-from varml.training.data import TRAINING_SPLITS, load_features
+from varml.training.augmented import AugmentedFeatures
+from varml.training.data import TRAINING_SPLITS, list_clips, load_features
 from varml.training.loop import fit
 
 
@@ -21,7 +28,7 @@ def main(params: Params) -> None:
     winner = winner_params(params, read_best(BEST))
     reap_runs(params.register_.experiment, "train")
     with tracked(create_run(params.register_.experiment, "train", {KIND: "train"})) as run:
-        run.log_params(searched_values(winner))
+        run.log_params({**searched_values(winner), "train.augment": winner.train.augment})
         run.log_dataset("manifest", file_digest(MANIFEST)[:32], "training")
         run.log_sources()
         save_model(MODEL, _train(winner, run))
@@ -32,11 +39,13 @@ def main(params: Params) -> None:
 def _train(winner: Params, run: TrackedRun) -> LoadedModel:
     manifest = read_manifest(MANIFEST, splits=TRAINING_SPLITS)
     data = load_features(manifest, winner, winner.model.backbone)
+    backbone = build_backbone(winner.model.backbone, winner.features.image_size_px, winner.features.weights)
     recognizer = fit(
         data,
         winner.model,
         winner.train,
         seed=winner.seed,
+        source=_augmented(manifest, winner, backbone) if winner.train.augment else None,
         on_epoch=lambda epoch, m: run.log_metrics(m, epoch),
     )
     description = Description(
@@ -53,8 +62,21 @@ def _train(winner: Params, run: TrackedRun) -> LoadedModel:
             features=winner.features.model_copy(update={"weights": {}}),
         ),
     )
-    size_px, weights = winner.features.image_size_px, winner.features.weights
-    return LoadedModel(description, build_backbone(winner.model.backbone, size_px, weights), recognizer)
+    return LoadedModel(description, backbone, recognizer)
+
+
+def _augmented(manifest: pd.DataFrame, winner: Params, backbone: Backbone) -> AugmentedFeatures:
+    for warning in mirror_warnings(winner.data.mirror_pairs, class_names(manifest)):
+        print(f"warning: {warning}", file=sys.stderr)
+    return AugmentedFeatures(
+        clips=list_clips(manifest, winner),
+        backbone=backbone,
+        features=winner.features,
+        bound_px=winner.flow.bound_px,
+        strength=winner.train.augment,
+        seed=winner.seed,
+        num_workers=resolve_num_workers(winner.engine.num_workers),
+    )
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def test_params_do_not_change_after_reading(shipped: Path):
         params.seed = 1
 
 
-IN_TWOS = "must be a list of pairs of class names, such as [[walk_left, walk_right]]"
+IN_TWOS = "must be null or a list of pairs of class names, such as [[walk_left, walk_right]]"
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ IN_TWOS = "must be a list of pairs of class names, such as [[walk_left, walk_rig
         ("data.max_bad_fraction", 1, "Input should be less than 1"),
         ("data.mirror_pairs", [["left"]], IN_TWOS),
         ("data.mirror_pairs", ["left", "right"], IN_TWOS),
-        ("data.mirror_pairs", None, IN_TWOS),
+        ("data.mirror_pairs", "left", IN_TWOS),
         ("data.mirror_pairs", [["a", "b"], ["b", "c"]], "must name each class once; b stands there twice"),
         ("data.mirror_pairs", [["a", "a"]], "must name each class once; a stands there twice"),
         ("ingest.group_from", "(", "must be a regular expression: missing ), unterminated subpattern at position 0"),

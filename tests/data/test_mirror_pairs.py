@@ -14,6 +14,7 @@ PAIR = ("walk_left", "walk_right")
 def test_classes_that_exist_may_be_named():
     check_mirror_pairs([PAIR], CLASSES)
     check_mirror_pairs([], CLASSES)
+    check_mirror_pairs(None, CLASSES)
 
 
 @pytest.mark.parametrize(
@@ -45,9 +46,10 @@ def test_a_class_that_there_is_not_is_refused(name: str, hint: str):
     ],
 )
 def test_names_that_suggest_a_pair_are_warned_of_once(one: str, other: str):
-    (warning,) = mirror_warnings([], ["wave", other, one])
+    (warning,) = mirror_warnings(None, ["wave", other, one])
     assert f"{min(one, other)!r} and {max(one, other)!r} look like mirror images" in warning
     assert f"add [{min(one, other)}, {max(one, other)}] to data.mirror_pairs" in warning
+    assert mirror_warnings([], ["wave", other, one]) == []
     assert mirror_warnings([(one, other)], ["wave", other, one]) == []
     assert mirror_warnings([(other, "wave")], ["wave", other, one]) == []
 
@@ -64,10 +66,10 @@ def test_names_that_suggest_a_pair_are_warned_of_once(one: str, other: str):
     ],
 )
 def test_other_names_are_not_warned_of(classes: list[str]):
-    assert mirror_warnings([], classes) == []
+    assert mirror_warnings(None, classes) == []
 
 
 def test_a_pair_swaps_two_positions_and_no_other():
     assert mirrored_positions([PAIR], CLASSES) == [0, 2, 1, 3]
     assert mirrored_positions([("walk_right", "walk_left"), ("wave", "turn")], CLASSES) == [3, 2, 1, 0]
-    assert mirrored_positions([], CLASSES) == [0, 1, 2, 3]
+    assert mirrored_positions([], CLASSES) == mirrored_positions(None, CLASSES) == [0, 1, 2, 3]

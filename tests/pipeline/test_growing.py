@@ -61,6 +61,21 @@ def test_adding_a_video_and_a_backbone_computes_just_that(finished: Project, vid
     assert "removed 5 files" in output  # frames, flow, and features of three backbones
 
 
+def test_augmentation_trains_another_model_and_leaves_the_search_alone(finished: Project, tmp_path: Path) -> None:
+    project = finished.copy(tmp_path / "augmented")
+    before = [(project.root / name).read_bytes() for name in ("model/weights.safetensors", "search/best.yaml")]
+    project.set(train={"augment": 0.5})
+    output = project.repro("train")
+    assert "'walk_left' and 'walk_right' look like mirror images" in output
+    assert "Stage 'search' didn't change" in output
+    after = [(project.root / name).read_bytes() for name in ("model/weights.safetensors", "search/best.yaml")]
+    assert before[0] != after[0]
+    assert before[1] == after[1]
+    client = MlflowClient(f"sqlite:///{project.root}/mlflow.db")
+    (run, *_) = client.search_runs(["1"], "tags.`varml.kind` = 'train'", max_results=5)
+    assert run.data.params["train.augment"] == "0.5"
+
+
 def test_an_interrupted_search_loses_no_trial_and_leaves_nothing_running(finished: Project, tmp_path: Path) -> None:
     project = finished.copy(tmp_path / "interrupted")
     project.set(search={"num_trials": 12, "sampler": "random"})

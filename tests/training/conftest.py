@@ -31,7 +31,9 @@ def model() -> Model:
 
 @pytest.fixture
 def train() -> Train:
-    return Train(num_epochs=3, batch_size=12, lr=1e-3, weight_decay=0.05, label_smoothing=0.1, balance="none")
+    return Train(
+        num_epochs=3, batch_size=12, lr=1e-3, weight_decay=0.05, label_smoothing=0.1, balance="none", augment=0
+    )
 
 
 @pytest.fixture(scope="session")

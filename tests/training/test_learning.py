@@ -16,13 +16,14 @@ import torch
 
 from varml.config.params import Attention, Features, Flow, Model, Train
 from varml.data.dataset import FeatureSet
-from varml.flow.store import clip_flow, compand, expand
+from varml.flow.store import FlowTask, clip_flow, compand, expand, extract_flow
 from varml.metrics.classification import accuracy
 from varml.models.backbones import Backbone, build_backbone
 from varml.models.features import compute_features
-from varml.models.recognizer import Recognizer
+from varml.training.augmented import AugmentedFeatures
+from varml.training.clips import ClipSet
 from varml.training.loop import fit, predict
-from varml.video.transforms.augment import augment
+from varml.video.pack import write_pack
 from varml.video.transforms.clip_tensors import ClipTensors, clip_tensors
 from varml.video.transforms.horizontal_flip import mirrored
 
@@ -33,7 +34,7 @@ NUM_SEGMENTS = 3
 BACKBONE = "tf_efficientnet_lite0"
 FEATURES = Features(image_size_px=SIZE_PX, grid_size=2, weights={})
 FLOW = Flow(estimator="dis", bound_px=16, jpeg_quality=95)
-TRAIN = Train(num_epochs=40, batch_size=8, lr=3e-3, weight_decay=0.05, label_smoothing=0.1, balance="none")
+TRAIN = Train(num_epochs=40, batch_size=8, lr=3e-3, weight_decay=0.05, label_smoothing=0.1, balance="none", augment=0)
 WELL_ABOVE_CHANCE = 0.9
 FLOW_MODEL = Model(backbone=BACKBONE, attention=Attention(depth=0, num_heads=2), fusion="flow", width=32, dropout=0.1)
 
@@ -141,24 +142,24 @@ def changed_motion(backbone: Backbone, change: Change, mirror: list[int]) -> Fea
     return FeatureSet(names, features, np.array(labels), names, ["forwards", "backwards"])
 
 
-def both(one: FeatureSet, other: FeatureSet) -> FeatureSet:
-    features = {stream: np.concatenate([one.features[stream], other.features[stream]]) for stream in one.features}
-    names = [*one.video_ids, *other.video_ids]
-    return FeatureSet(names, features, np.concatenate([one.labels, other.labels]), names, one.classes)
+@pytest.fixture(scope="module")
+def stored_motion(tmp_path_factory: pytest.TempPathFactory) -> ClipSet:
+    """The training videos of the motion task, in files."""
+    folder, rng = tmp_path_factory.mktemp("stored"), np.random.default_rng(0)
+    frames, flow = ([folder / f"{kind}{number}.pack" for number in range(NUM_TRAINING)] for kind in ("frames", "flow"))
+    videos = [turned for video in (moving(rng) for _ in range(NUM_TRAINING // 2)) for turned in (video, video[:, ::-1])]
+    for video, path, target in zip(videos, frames, flow, strict=True):
+        write_pack(path, video, FLOW.jpeg_quality)
+        extract_flow(FlowTask(path, target, FLOW))
+    return ClipSet(frames, flow, [number % 2 for number in range(NUM_TRAINING)], MIRROR)
 
 
 def test_with_augmentation_the_weights_differ_and_the_direction_is_still_learned(
-    backbone: Backbone, motion: tuple[FeatureSet, FeatureSet]
+    backbone: Backbone, motion: tuple[FeatureSet, FeatureSet], stored_motion: ClipSet
 ) -> None:
-    plain, testing = motion
-
-    def trained(strength: float) -> Recognizer:
-        def change(clip: ClipTensors, number: int) -> ClipTensors:
-            return augment(clip, strength, torch.Generator().manual_seed(number))
-
-        return fit(both(plain, changed_motion(backbone, change, MIRROR)), FLOW_MODEL, TRAIN, seed=0)
-
-    unchanged, augmented = trained(0.0), trained(0.5)
+    (training, testing), short = motion, TRAIN.model_copy(update={"num_epochs": 6})
+    source = AugmentedFeatures(stored_motion, backbone, FEATURES, FLOW.bound_px, strength=0.5, seed=0, num_workers=0)
+    unchanged, augmented = (fit(training, FLOW_MODEL, short, seed=0, source=which) for which in (None, source))
     weights = [torch.cat([p.flatten() for p in one.parameters()]) for one in (unchanged, augmented)]
     assert not torch.allclose(*weights, atol=1e-2)
     assert accuracy(testing.labels, predict(augmented, testing)) >= WELL_ABOVE_CHANCE

@@ -63,19 +63,21 @@ class Data(Section):
     split_lists: SplitLists
     max_bad_fraction: float = Field(ge=0, lt=1)
     min_videos_per_class: int = Field(ge=3)
-    mirror_pairs: list[tuple[str, str]] = Field(description="classes that a mirror turns into each other")
+    mirror_pairs: list[tuple[str, str]] | None = Field(description="classes that a mirror turns into each other")
 
     @field_validator("mirror_pairs", mode="before")
     @classmethod
     def _come_in_twos(cls, pairs: object) -> object:
+        if pairs is None:
+            return None
         if not isinstance(pairs, list) or any(not isinstance(pair, (list, tuple)) or len(pair) != 2 for pair in pairs):
-            raise ValueError("must be a list of pairs of class names, such as [[walk_left, walk_right]]")
+            raise ValueError("must be null or a list of pairs of class names, such as [[walk_left, walk_right]]")
         return pairs
 
     @field_validator("mirror_pairs")
     @classmethod
-    def _each_class_has_one_mirror_image(cls, pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        names = Counter(name for pair in pairs for name in pair)
+    def _each_class_has_one_mirror_image(cls, pairs: list[tuple[str, str]] | None) -> list[tuple[str, str]] | None:
+        names = Counter(name for pair in pairs or () for name in pair)
         if twice := [name for name, count in names.items() if count > 1]:
             raise ValueError(f"must name each class once; {', '.join(twice)} stands there twice")
         return pairs
@@ -192,6 +194,7 @@ class Train(Section):
     weight_decay: Annotated[float, searchable(ge=0)]
     label_smoothing: Annotated[float, searchable(ge=0, lt=1)]
     balance: Annotated[Balance, searchable()]
+    augment: float = Field(ge=0, le=1, description="strength of the random changes of clips in the final training")
 
 
 class Search(Section):

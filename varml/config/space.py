@@ -158,7 +158,7 @@ def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 def _path_faults(path: str, dimension: Dimension) -> list[Fault]:
     if is_searchable(path):
         return []
-    rule = "no trial on cached features reads it; only values under model and train are searched"
+    rule = "no trial on cached features reads it, so its values could not be told apart"
     return [Fault(f"{PREFIX}.{path}", _shown(dimension), rule, nearest_name(path, searchable_paths()))]
 
 

@@ -8,7 +8,8 @@ from collections.abc import Collection, Sequence
 from varml.errors import DataError
 from varml.ground.registry import nearest_name
 
-Pairs = Sequence[tuple[str, str]]
+# None: nothing is said about them; an empty list: there are none.
+Pairs = Sequence[tuple[str, str]] | None
 
 # Names are compared as words in lower case, with turns in their short forms.
 _SHORT = {r"\b(?:counter|anti) ?(?:clock ?wise)?\b": "ccw", r"\bclock ?wise\b": "cw"}
@@ -18,7 +19,7 @@ _SIDES = re.compile(r"left|right|\bcw\b|\bccw\b")
 
 def check_mirror_pairs(pairs: Pairs, classes: Collection[str]) -> None:
     """Raise DataError where ``data.mirror_pairs`` names a class that there is not."""
-    for name in (name for pair in pairs for name in pair):
+    for name in (name for pair in pairs or () for name in pair):
         if name not in classes:
             near = nearest_name(name, sorted(classes))
             hint = f"; did you mean {near!r}?" if near else f"; there are {', '.join(sorted(classes))}"
@@ -27,17 +28,19 @@ def check_mirror_pairs(pairs: Pairs, classes: Collection[str]) -> None:
 
 def mirror_warnings(pairs: Pairs, classes: Collection[str]) -> list[str]:
     """Return a warning for each two classes whose names suggest a pair, where ``pairs`` speaks of neither."""
-    named = {name for pair in pairs for name in pair}
+    named = {name for pair in pairs or () for name in pair}
+    said = pairs is not None and not named
     return [
         f"{one!r} and {other!r} look like mirror images of each other; if they are, add [{one}, {other}] to "
-        "data.mirror_pairs, so that a flip swaps them"
+        "data.mirror_pairs, so that a flip swaps them; if no classes are, set it to []"
         for one, other in _suggested(classes)
-        if not named & {one, other}
+        if not said and not named & {one, other}
     ]
 
 
 def mirrored_positions(pairs: Pairs, classes: Sequence[str]) -> list[int]:
     """Return for each of ``classes`` the position of the class that it becomes in a mirror, mostly its own."""
+    pairs = pairs or ()
     mirrored = {**dict(pairs), **{other: one for one, other in pairs}}
     return [classes.index(mirrored.get(name, name)) for name in classes]
 

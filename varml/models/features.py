@@ -26,7 +26,7 @@ from varml.flow.store import PackedFlow, read_packed_flow, unit_curve
 from varml.ground.atomic import write_bytes
 from varml.ground.threads import one_thread
 from varml.models.backbones import Backbone, build_backbone
-from varml.video.frames import read_frames
+from varml.video.frames import middle_of, read_frames
 from varml.video.reader import Frames
 
 FLOW_MEAN, FLOW_STD = 0.5, 0.5
@@ -58,19 +58,34 @@ def compute_features(
 ) -> StreamFeatures:
     """Return ``rgb`` (S, G, D) and ``flow`` (S*(F-1), G, D), float16.
 
-    ``frames`` is (S, F, H, W, 3) uint8 and ``packed_flow`` (S, F-1, 2H, W, 1) uint8, both as stored. One video is
-    one batch, so that a video's features do not depend on which others are computed with it.
+    ``frames`` is (S, F, H, W, 3) uint8, of which the middle frame is seen, and ``packed_flow`` (S, F-1, 2H, W, 1)
+    uint8, both as stored. One video is one batch, so that a video's features do not depend on which others are
+    computed with it.
     """
+    streams = {"rgb": rgb_input(backbone, frames, params), "flow": flow_input(packed_flow, params)}
+    return {stream: features_of(backbone, images, params) for stream, images in streams.items()}
+
+
+def rgb_input(backbone: Backbone, frames: Frames, params: FeatureParams) -> Tensor:
+    """Return what the backbone sees of stored frames, (S, 3, s, s) float32, standardised."""
+    return backbone.standardise(_scaled(rgb_images(frames), params))
+
+
+def flow_input(packed_flow: PackedFlow, params: FeatureParams) -> Tensor:
+    """Return what the backbone sees of stored flow, (S*(F-1), 3, s, s) float32, standardised."""
+    return standardise_flow(_scaled(flow_images(packed_flow), params))
+
+
+def features_of(backbone: Backbone, images: Tensor, params: FeatureParams) -> npt.NDArray[np.float16]:
+    """Return the features (T, G, D) float16 of standardised ``images``, (T, 3, s, s)."""
     with torch.inference_mode():
-        rgb = backbone.standardise(_scaled(rgb_images(frames), params))
-        flow = standardise_flow(_scaled(flow_images(packed_flow), params))
-        return {"rgb": _grid(backbone.feature_map(rgb), params), "flow": _grid(backbone.feature_map(flow), params)}
+        return _grid(backbone.feature_map(images), params)
 
 
 def rgb_images(frames: Frames) -> Tensor:
     """Return the middle frame of each segment as (S, 3, H, W) float from 0 to 1."""
-    middle = (frames.shape[1] - 1) // 2
-    return torch.from_numpy(np.ascontiguousarray(frames[:, middle])).permute(0, 3, 1, 2).float() / 255
+    middle = frames[:, middle_of(frames.shape[1])]
+    return torch.from_numpy(np.ascontiguousarray(middle)).permute(0, 3, 1, 2).float() / 255
 
 
 def flow_images(packed_flow: PackedFlow) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
-from torch.utils.data import WeightedRandomSampler
+from torch.utils.data import RandomSampler, Sampler, WeightedRandomSampler
 
 from varml.config.params import Balance
 
@@ -26,15 +26,16 @@ def loss_weights(labels: Tensor, balance: Balance) -> Tensor | None:
 
 
 def epoch_orders(labels: Tensor, balance: Balance, seed: int) -> Iterator[Tensor]:
-    """Yield the places of the videos of one epoch after the other, (n,) int64.
+    """Yield the places of the videos of one epoch after the other, (n,) int64, from a generator of its own.
 
-    ``sampler`` draws with replacement, each class as often as the others, from a generator of its own; anything else
-    shuffles by the generator of the process.
+    ``sampler`` draws with replacement, each class as often as the others; anything else shuffles.
     """
-    if balance != "sampler":
-        while True:
-            yield torch.randperm(len(labels))
-    weights, generator = video_weights(labels).double(), torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    sampler: Sampler[int] = (
+        # It takes a list; so many numbers cost nothing beside an epoch.
+        WeightedRandomSampler(video_weights(labels).double().tolist(), len(labels), generator=generator)
+        if balance == "sampler"
+        else RandomSampler(labels, generator=generator)
+    )
     while True:
-        # The sampler takes a list; so many numbers cost nothing beside an epoch.
-        yield torch.tensor(list(WeightedRandomSampler(weights.tolist(), len(labels), generator=generator)))
+        yield torch.tensor(list(sampler))

@@ -1,4 +1,4 @@
-"""The stored features of a split, as training, search and evaluation read them."""
+"""What is stored of the videos of a split, as training, search and evaluation read it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ import pandas as pd
 from varml.config.params import Params
 from varml.data.dataset import FeatureSet, load_feature_set
 from varml.data.manifest import class_names
+from varml.data.mirror_pairs import mirrored_positions
+from varml.flow.store import flow_files
 from varml.models.feature_files import feature_files
+from varml.training.clips import ClipSet
+from varml.video.frames import frames_files
 
 # What search and training may look at; the test split is read by evaluate alone.
 TRAINING_SPLITS = ("train", "val")
@@ -19,3 +23,14 @@ def load_features(
     """Return the features of the videos of ``splits`` for one backbone, in the order of the manifest."""
     rows = manifest[manifest["split"].isin(splits)]
     return load_feature_set(rows, feature_files(rows, params, backbone), class_names(manifest))
+
+
+def list_clips(manifest: pd.DataFrame, params: Params, splits: tuple[str, ...] = TRAINING_SPLITS) -> ClipSet:
+    """Return where the stored frames and flow of the same videos lie, in the same order."""
+    rows, classes = manifest[manifest["split"].isin(splits)], class_names(manifest)
+    return ClipSet(
+        frames=frames_files(rows, params.frames),
+        flow=flow_files(rows, params.frames, params.flow),
+        labels=[classes.index(label) for label in rows["label"]],
+        mirror=mirrored_positions(params.data.mirror_pairs, classes),
+    )

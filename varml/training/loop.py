@@ -1,9 +1,10 @@
-"""One training: AdamW with a linear warm-up and a cosine schedule over features that are in memory."""
+"""One training: AdamW with a linear warm-up and a cosine schedule over batches of features."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +19,12 @@ from varml.errors import SearchError
 from varml.ground.threads import one_thread
 from varml.metrics.classification import accuracy
 from varml.models.recognizer import Recognizer
-from varml.training.balance import epoch_orders, loss_weights
+from varml.training.balance import loss_weights
+from varml.training.batches import Batch, BatchSource, StoredFeatures, draw_batches
 
 EpochMetrics = dict[str, float]
 OnEpoch = Callable[[int, EpochMetrics], None]
 Probabilities = npt.NDArray[np.float32]  # (N, K), rows sum to 1
-Batch = tuple[dict[str, Tensor], Tensor, Tensor | None]  # features by stream, labels, weights of the loss
 
 WARM_UP_FRACTION = 0.1
 MAX_GRADIENT_NORM = 1.0
@@ -36,13 +37,16 @@ def fit(
     train: Train,
     *,
     seed: int,
+    source: BatchSource | None = None,
     validation: FeatureSet | None = None,
     on_epoch: OnEpoch = lambda epoch, metrics: None,
 ) -> Recognizer:
     """Return a recogniser trained on ``training``.
 
-    ``on_epoch`` is called after each epoch with ``train_loss`` and, where ``validation`` is given, ``val_loss`` and
-    ``val_top1``. Equal arguments give equal weights. Raises SearchError where the loss becomes NaN or infinite.
+    Batches come from ``source``, which knows the videos of ``training`` by their positions; without one they hold the
+    features of ``training``, by which features are standardised in any case. ``on_epoch`` is called after each epoch
+    with ``train_loss`` and, where ``validation`` is given, ``val_loss`` and ``val_top1``. Equal arguments give equal
+    weights. Raises SearchError where the loss becomes NaN or infinite.
     """
     with reproducible(seed):
         recognizer = Recognizer(
@@ -52,10 +56,11 @@ def fit(
         recognizer.fit_standardisation(features)
         optimizer = torch.optim.AdamW(recognizer.parameters(), lr=train.lr, weight_decay=train.weight_decay, fused=True)
         scheduler = _schedule(optimizer, train, len(training))
-        weights, orders = loss_weights(labels, train.balance), epoch_orders(labels, train.balance, seed)
-        for epoch, order in zip(range(train.num_epochs), orders, strict=False):
-            batches = _batches(features, labels, weights, order.split(train.batch_size))
-            loss = _train_epoch(recognizer, batches, train.label_smoothing, optimizer, scheduler)
+        weights = loss_weights(labels, train.balance)
+        batches = (source or StoredFeatures(training)).batches(draw_batches(labels, train, seed), recognizer.streams)
+        for epoch in range(train.num_epochs):
+            of_epoch = islice(batches, _num_batches(len(training), train))
+            loss = _train_epoch(recognizer, of_epoch, weights, train.label_smoothing, optimizer, scheduler)
             if not np.isfinite(loss):
                 raise SearchError(f"the loss is {loss} in epoch {epoch} at lr {train.lr:g}; lower train.lr")
             on_epoch(epoch, {"train_loss": loss, **_validate(recognizer, validation)})
@@ -94,39 +99,45 @@ def reproducible(seed: int) -> Iterator[None]:
 
 
 def _schedule(optimizer: torch.optim.Optimizer, train: Train, num_videos: int) -> LRScheduler:
-    num_steps = train.num_epochs * -(-num_videos // train.batch_size)
+    num_steps = train.num_epochs * _num_batches(num_videos, train)
     num_warm_up = max(round(WARM_UP_FRACTION * num_steps), 1)
     warm_up = LinearLR(optimizer, start_factor=1 / (num_warm_up + 1), total_iters=num_warm_up)
     cosine = CosineAnnealingLR(optimizer, T_max=max(num_steps - num_warm_up, 1))
     return SequentialLR(optimizer, [warm_up, cosine], milestones=[num_warm_up])
 
 
+def _num_batches(num_videos: int, train: Train) -> int:
+    return -(-num_videos // train.batch_size)
+
+
 def _train_epoch(
     recognizer: Recognizer,
     batches: Iterator[Batch],
+    weights: Tensor | None,
     label_smoothing: float,
     optimizer: torch.optim.Optimizer,
     scheduler: LRScheduler,
 ) -> float:
     recognizer.train()
     total, num_videos = 0.0, 0
-    for inputs, labels, weights in batches:
-        loss = _loss(recognizer(inputs), labels, weights, label_smoothing)
+    for positions, features, targets in batches:
+        of_batch = None if weights is None else weights[positions]
+        loss = _loss(recognizer(features), targets, of_batch, label_smoothing)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(recognizer.parameters(), MAX_GRADIENT_NORM)
         optimizer.step()
         scheduler.step()
-        total += loss.item() * len(labels)
-        num_videos += len(labels)
+        total += loss.item() * len(positions)
+        num_videos += len(positions)
     return total / num_videos
 
 
-def _loss(logits: Tensor, labels: Tensor, weights: Tensor | None, label_smoothing: float) -> Tensor:
+def _loss(logits: Tensor, targets: Tensor, weights: Tensor | None, label_smoothing: float) -> Tensor:
     if weights is None:
-        return F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+        return F.cross_entropy(logits, targets, label_smoothing=label_smoothing)
     # The mean over videos, not over weights: of a batch of one class these would cancel out.
-    return (weights * F.cross_entropy(logits, labels, label_smoothing=label_smoothing, reduction="none")).mean()
+    return (weights * F.cross_entropy(logits, targets, label_smoothing=label_smoothing, reduction="none")).mean()
 
 
 def _validate(recognizer: Recognizer, validation: FeatureSet | None) -> EpochMetrics:
@@ -136,13 +147,6 @@ def _validate(recognizer: Recognizer, validation: FeatureSet | None) -> EpochMet
     true = probabilities[np.arange(len(validation)), validation.labels]
     top1 = accuracy(validation.labels, probabilities)
     return {"val_loss": float(-np.log(np.maximum(true, 1e-9)).mean()), "val_top1": top1}
-
-
-def _batches(
-    features: Mapping[str, Tensor], labels: Tensor, weights: Tensor | None, order: Sequence[Tensor]
-) -> Iterator[Batch]:
-    for chosen in order:
-        yield _batch(features, chosen), labels[chosen], None if weights is None else weights[chosen]
 
 
 def _batch(features: Mapping[str, Tensor], chosen: Tensor) -> dict[str, Tensor]:

@@ -79,3 +79,16 @@ def extract_frames(task: FrameTask) -> None:
 def read_frames(path: Path) -> Frames:
     """Return stored frames as (S, F, H, W, 3) uint8 RGB."""
     return Pack(path).read()
+
+
+def read_middle_frames(path: Path) -> Frames:
+    """Return the stored frames that RGB is seen in, the middle one of each segment, as (S, 1, H, W, 3) uint8."""
+    pack = Pack(path)
+    num_segments, num_frames = pack.leading
+    first = middle_of(num_frames)
+    return pack.read(range(first, num_segments * num_frames, num_frames))[:, None]
+
+
+def middle_of(num_frames: int) -> int:
+    """Return which of the frames of a segment is its middle one, the earlier of two."""
+    return (num_frames - 1) // 2

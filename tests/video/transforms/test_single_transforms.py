@@ -19,7 +19,6 @@ from varml.video.transforms.colour_jitter import recoloured
 from varml.video.transforms.erasing import erased
 from varml.video.transforms.grayscale import Grayscale
 from varml.video.transforms.horizontal_flip import mirrored
-from varml.video.transforms.mixup import mixed, mixup
 from varml.video.transforms.random_resized_crop import LARGEST_CUT, draw_box, resized_crop
 from varml.video.transforms.speed_change import played
 from varml.video.transforms.temporal_jitter import TemporalJitter, draw_places
@@ -246,39 +245,3 @@ def test_speed_spreads_frames_about_the_middle_and_scales_vectors(
     made = played(clip_tensors(stored, flow, 0, 2), speed)
     assert (made.rgb[0, :, 0, 0, 0] * 255).round().tolist() == frames
     assert made.flow[0, :, 0, 0, 0].tolist() == pytest.approx(vectors)
-
-
-# Mixup.
-
-
-def test_a_quarter_of_another_clip_is_a_quarter_of_all_that_it_has() -> None:
-    one, other = one_vector(2, 0), mirrored(one_vector(-4, 8))
-    made = mixed(one, other, 0.25)
-    assert vector_in_the_middle(made) == [0.75 * 2 + 0.25 * 4, 0.25 * 8]
-    assert made.rgb[0, 0, 0, MIDDLE - 1, MIDDLE + 3] == 0.75
-    assert made.rgb[0, 0, 0, MIDDLE - 1, MIDDLE - 3] == 0.25
-    assert made.label.tolist() == [0.75, 0.25]
-
-
-def test_mixup_mixes_more_at_more_strength_and_repeats_itself(
-    make_clip: Callable[[int], ClipTensors], seeded: Seeded
-) -> None:
-    clips = [make_clip(seed) for seed in range(3)]
-
-    def change(strength: float, seed: int) -> list[float]:
-        made = mixup(clips, strength, seeded(seed))
-        return [float((a.rgb - b.rgb).abs().mean()) for a, b in zip(made, clips, strict=True)]
-
-    assert change(0.0, 0) == [0, 0, 0]
-    assert sum(sum(change(0.2, seed)) for seed in range(8)) < sum(sum(change(1.0, seed)) for seed in range(8))
-    assert change(1.0, 5) == change(1.0, 5)
-    assert change(1.0, 5) != change(1.0, 6)
-
-
-def test_mixup_is_alike_on_all_frames_and_keeps_shapes(still: ClipTensors, clip: ClipTensors, seeded: Seeded) -> None:
-    other = ClipTensors(1 - still.rgb, still.flow, still.label.roll(1), still.mirror)
-    for seed in range(8):
-        for made in mixup([still, other], 1.0, seeded(seed)):
-            assert torch.equal(made.rgb, made.rgb[:1, :1].expand_as(made.rgb))
-            assert float(made.label.sum()) == pytest.approx(1)
-            assert [tensor.shape for tensor in vars(made).values()] == [tensor.shape for tensor in vars(clip).values()]

@@ -17,8 +17,9 @@ from varml.video.reader import Frames
 class ClipTensors:
     """One clip of S segments of F frames each.
 
-    ``rgb`` is (S, F, 3, H, W) float32 from 0 to 1. ``flow`` is (S, F-1, 2, H, W) float32: where each pixel of a frame
-    went until the next one, x then y, in pixels. ``label`` is (K,) float32, the share of each class, which sums to 1.
+    ``rgb`` is (S, F, 3, H, W) float32 from 0 to 1, or (S, 1, 3, H, W) with the middle frames alone, where the others
+    are not looked at. ``flow`` is (S, F-1, 2, H, W) float32: where each pixel of a frame went until the next one, x
+    then y, in pixels. ``label`` is (K,) float32, the share of each class, which sums to 1.
     ``mirror`` is (K,) int64: the class that each class becomes in a mirror, mostly itself.
     """
 
@@ -40,12 +41,13 @@ class ClipTensors:
 def clip_tensors(
     frames: Frames, flow: npt.NDArray[np.float32], label: int, num_classes: int, mirror: Sequence[int] | None = None
 ) -> ClipTensors:
-    """Return stored ``frames``, (S, F, H, W, 3) uint8, and ``flow``, (S, F-1, H, W, 2) float32 px, as tensors.
+    """Return stored ``frames``, (S, F or 1, H, W, 3) uint8, and ``flow``, (S, F-1, H, W, 2) float32 px, as tensors.
 
     ``label`` is the position of its class among ``num_classes``; ``mirror`` is as above, and None where no class has
     another one in a mirror. Raises ValueError where frames and flow do not belong together.
     """
-    if flow.shape != (frames.shape[0], frames.shape[1] - 1, *frames.shape[2:4], 2):
+    num_steps = flow.shape[1] if frames.shape[1] == 1 else frames.shape[1] - 1
+    if flow.shape != (frames.shape[0], num_steps, *frames.shape[2:4], 2):
         raise ValueError(
             f"flow of shape {flow.shape} does not belong to frames of shape {frames.shape}; (S, F, H, W, 3) have flow "
             "of (S, F-1, H, W, 2)"

@@ -1,0 +1,132 @@
+"""Training on changed clips: stored features at strength 0, and above it the same changes whoever makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from videos import Image
+
+from varml.config.params import Features, Flow, Train
+from varml.errors import StoreError
+from varml.flow.store import FlowTask, extract_flow, read_packed_flow
+from varml.models.backbones import build_backbone
+from varml.models.features import compute_features, features_of, rgb_input
+from varml.training.augmented import AugmentedFeatures, stored_frames
+from varml.training.batches import Batch, Draw, draw_batches
+from varml.training.clips import AugmentedClips, ClipSet
+from varml.video.frames import read_frames
+from varml.video.pack import write_pack
+
+SIZE_PX, NUM_SEGMENTS, NUM_FRAMES = 64, 2, 3
+FEATURES = Features(image_size_px=SIZE_PX, grid_size=1, weights={})
+FLOW = Flow(estimator="dis", bound_px=16, jpeg_quality=95)
+LABELS = [0, 0, 1, 1, 0]
+BOTH = ("rgb", "flow")
+
+
+def texture(rng: np.random.Generator, width: int) -> Image:
+    coarse = rng.integers(0, 256, (9, width, 3), dtype=np.uint8)
+    return coarse.repeat(8, axis=0).repeat(8, axis=1)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> ClipSet:
+    """Five stored videos of textures that move to the right, of several widths."""
+    folder, rng = tmp_path_factory.mktemp("stored"), np.random.default_rng(0)
+    frames, flow = ([folder / f"{kind}{number}.pack" for number in range(len(LABELS))] for kind in ("frames", "flow"))
+    for path, target, width in zip(frames, flow, (12, 12, 9, 16, 10), strict=True):
+        still = texture(rng, width)
+        moving = np.stack([np.stack([np.roll(still, 2 * step, axis=1) for step in range(NUM_FRAMES)])] * NUM_SEGMENTS)
+        write_pack(path, moving, 95)
+        extract_flow(FlowTask(path, target, FLOW))
+    return ClipSet(frames, flow, LABELS, mirror=[0, 1])
+
+
+@pytest.fixture(scope="module")
+def source(clips: ClipSet) -> AugmentedFeatures:
+    backbone = build_backbone("tf_efficientnet_lite0", SIZE_PX, {})
+    return AugmentedFeatures(clips, backbone, FEATURES, FLOW.bound_px, strength=0.7, seed=3, num_workers=0)
+
+
+@pytest.fixture
+def drawn(train: Train) -> Callable[..., list[Batch]]:
+    """A function from a source to the batches of three of its videos and the other two, in each of two epochs."""
+
+    def draw(source: AugmentedFeatures, streams: tuple[str, ...] = BOTH) -> list[Batch]:
+        draws = draw_batches(torch.tensor(LABELS), train.model_copy(update={"num_epochs": 2, "batch_size": 3}), 0)
+        return list(source.batches(draws, streams))
+
+    return draw
+
+
+def same(one: list[Batch], other: list[Batch]) -> bool:
+    return all(
+        torch.equal(a.targets, b.targets) and all(torch.equal(a.features[s], b.features[s]) for s in a.features)
+        for a, b in zip(one, other, strict=True)
+    )
+
+
+def test_at_strength_zero_the_features_are_those_that_are_stored(source: AugmentedFeatures, drawn) -> None:
+    batches = drawn(replace(source, strength=0.0))
+    for batch in batches:
+        for row, position in enumerate(batch.positions.tolist()):
+            frames, flow = read_frames(source.clips.frames[position]), read_packed_flow(source.clips.flow[position])
+            stored = compute_features(source.backbone, frames, flow, FEATURES)
+            assert all(np.array_equal(batch.features[stream][row].numpy(), stored[stream]) for stream in BOTH)
+            assert batch.targets[row].argmax() == LABELS[position]
+    assert [len(batch.positions) for batch in batches] == [3, 2, 3, 2]
+
+
+def test_batches_do_not_depend_on_how_many_processes_read(source: AugmentedFeatures, drawn) -> None:
+    here = drawn(source)
+    assert same(here, drawn(replace(source, num_workers=2)))
+    assert not same(here, drawn(replace(source, seed=4)))
+
+
+def test_each_epoch_changes_a_clip_anew(source: AugmentedFeatures, drawn) -> None:
+    seen: dict[int, list[torch.Tensor]] = {}
+    for batch in drawn(source):
+        for row, position in enumerate(batch.positions.tolist()):
+            seen.setdefault(position, []).append(batch.features["rgb"][row])
+    assert all(not torch.equal(first, second) for first, second in seen.values())
+
+
+def test_a_batch_of_one_video_laid_over_itself_is_as_without_mixup(source: AugmentedFeatures) -> None:
+    # Alone in its batch, a clip has no other partner than itself: what is left are the transforms.
+    (batch,) = source.batches(iter([Draw(epoch=4, number=0, positions=torch.tensor([2]))]), ("rgb",))
+    clip = AugmentedClips(source.clips, source.strength, source.seed)[4, 2]
+    images = rgb_input(source.backbone, stored_frames(clip), FEATURES)
+    expected = torch.from_numpy(features_of(source.backbone, images, FEATURES))
+    assert torch.allclose(batch.features["rgb"][0], expected.float(), atol=1e-2)
+    assert batch.targets.tolist() == [[0, 1]]
+
+
+def test_only_the_streams_that_are_asked_for_are_computed(source: AugmentedFeatures, drawn) -> None:
+    whole, part = drawn(source), drawn(source, ("flow",))
+    assert set(part[0].features) == {"flow"}
+    assert torch.equal(whole[0].features["flow"], part[0].features["flow"])
+
+
+@pytest.mark.parametrize("mirror", [[0, 1], [1, 0]])
+def test_mirrored_clips_have_the_mirrored_class(source: AugmentedFeatures, drawn, mirror: list[int]) -> None:
+    alike = replace(source.clips, labels=[0] * len(LABELS), mirror=mirror)
+    targets = torch.cat([batch.targets for batch in drawn(replace(source, clips=alike, strength=1.0))])
+    assert bool((targets[:, 1] > 0).any()) is (mirror == [1, 0])
+    assert torch.allclose(targets.sum(1), torch.ones(len(targets)))
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_a_damaged_file_is_named_without_a_traceback(
+    source: AugmentedFeatures, drawn, tmp_path: Path, num_workers: int
+) -> None:
+    damaged = tmp_path / "damaged.pack"
+    damaged.write_bytes(source.clips.flow[4].read_bytes()[:200])
+    clips = replace(source.clips, flow=[*source.clips.flow[:4], damaged])
+    with pytest.raises(StoreError, match=f"^{damaged} is no readable pack") as caught:
+        drawn(replace(source, clips=clips, num_workers=num_workers))
+    assert "Traceback" not in str(caught.value)
