@@ -53,7 +53,7 @@ def test_a_trial_that_is_clearly_worse_stops_between_folds(
     objective, study = Objective(params, features.__getitem__, folds), study_of("wilcoxon")
     good = study.ask()
     study.tell(good, objective(good, {"model.fusion": "rgb"}).score)
-    assert study.best_value > 0.85
+    assert study.best_value > 0.75  # chance is a third
     result = objective(study.ask(), {"model.fusion": "flow"})
     assert result.pruned
     assert len(result.fold_scores) < 3
