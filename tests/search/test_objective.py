@@ -50,10 +50,11 @@ def test_out_of_fold_predictions_are_those_of_cross_validation(
 def test_a_trial_that_is_clearly_worse_stops_between_folds(
     params: Params, features: dict[str, FeatureSet], folds: list[np.ndarray]
 ) -> None:
-    objective, study = Objective(params, features.__getitem__, folds), study_of("wilcoxon")
+    trained = apply_values(params, {"train.num_epochs": 20})
+    objective, study = Objective(trained, features.__getitem__, folds), study_of("wilcoxon")
     good = study.ask()
     study.tell(good, objective(good, {"model.fusion": "rgb"}).score)
-    assert study.best_value > 0.75  # chance is a third
+    assert study.best_value > 0.95
     result = objective(study.ask(), {"model.fusion": "flow"})
     assert result.pruned
     assert len(result.fold_scores) < 3
