@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -12,6 +13,8 @@ import pytest
 from project import free_port
 from tiny_model import save_tiny_model
 
+from varml.cli.predict import describe
+from varml.inference.predictor import Prediction
 from varml.tracking.store import open_client
 
 Varml = Callable[..., tuple[int, str]]
@@ -117,6 +120,11 @@ def test_a_video_that_cannot_be_used_is_an_error_and_no_answer(varml: Varml, pro
     assert second["error"].startswith("notes.mp4 cannot be used: is in no known container")
     status, output = varml("predict", "gone.mp4")
     assert (status, output) == (1, f"varml: {first['error']}\n")
+
+
+def test_the_answer_on_a_video_whose_name_is_no_text_can_be_printed_anywhere() -> None:
+    answer = describe(Path(os.fsdecode(b"\xff.mp4")), Prediction("wave", {"wave": 1.0}), as_json=False)
+    assert answer.encode() == b"\\xff.mp4: wave  (wave 1.000)"
 
 
 # varml sample.

@@ -24,8 +24,9 @@ COMMANDS = [line.split("  #")[0].strip() for block in blocks("README.md", "bash"
 @pytest.fixture(scope="module")
 def project(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     copy = finished.copy(tmp_path_factory.mktemp("readme") / "project")
-    (copy.root / VIDEO).parent.mkdir(parents=True)
-    shutil.copy(ROOT / VIDEO, copy.root / VIDEO)
+    for video in (VIDEO, "sample/walk_right/person01_1.mp4"):
+        (copy.root / video).parent.mkdir(parents=True)
+        shutil.copy(ROOT / video, copy.root / video)
     return copy
 
 
@@ -33,7 +34,13 @@ def project(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Proj
 def test_a_command_does_what_it_says(project: Project, command: str) -> None:
     status, output = project.run(*command.split())
     assert status == 0, output
-    expected = {"varml promote": "@champion", "varml predict": VIDEO, "varml doctor": "ok", "dvc": "t"}
+    expected = {
+        "varml promote": "@champion",
+        "varml predict": VIDEO,
+        "varml inspect": "inspected/person01_1.mp4",
+        "varml doctor": "ok",
+        "dvc": "t",
+    }
     assert next(words for start, words in expected.items() if command.startswith(start)) in output
     assert "FAIL" not in output
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import simplejpeg
 
 from varml.errors import StoreError
-from varml.video.pack import Pack, encode_pack, roundtrip, write_pack
+from varml.video.pack import Pack, decode_images, encode_pack, roundtrip, write_pack
 
 RGB = (3, 2, 24, 40, 3)
 GRAY = (3, 1, 48, 40, 1)
@@ -140,3 +141,10 @@ def test_a_damaged_image_is_refused_and_the_others_are_read(path: Path):
     with pytest.raises(StoreError, match="holds a damaged image"):
         pack.read([5])
     np.testing.assert_array_equal(pack.read([4, 0]), whole[[4, 0]])
+
+
+@pytest.mark.parametrize("side", [7, 9])
+def test_an_image_of_another_size_is_refused(path: Path, side: int):
+    encoded = [simplejpeg.encode_jpeg(np.zeros((size, size, 3), np.uint8)) for size in (8, side)]
+    with pytest.raises(ValueError, match=r"buffer is too small|where the first one is"):
+        decode_images(encoded, 3)

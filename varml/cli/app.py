@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from varml.errors import VarmlError
+from varml.ground.paths import INSPECTED
 
 app = typer.Typer(
     help="Finds the best action recogniser for a folder of labelled videos. `dvc repro` does the work.",
@@ -77,6 +78,21 @@ def predict(
             )
     if failed:
         raise typer.Exit(1)
+
+
+@app.command()
+def inspect(
+    video: Annotated[Path, typer.Argument(help="video file, or folder of numbered images")],
+    out: Annotated[Path, typer.Option(help="folder to write to; it is made where it does not exist")] = INSPECTED,
+) -> None:
+    """Show what a model sees of a video: a png with frames, flow in colours and arrows, and an mp4 side by side."""
+    with _errors_without_traceback():
+        from varml.cli.inspect import inspect_to
+        from varml.data.names import to_text
+
+        files = inspect_to(out, video)
+    for file in files:
+        typer.echo(to_text(str(file)))
 
 
 @app.command()

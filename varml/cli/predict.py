@@ -7,6 +7,7 @@ from pathlib import Path
 
 from varml.config import load_params
 from varml.config.load import read_tree
+from varml.data.names import to_text
 from varml.errors import ModelError
 from varml.ground.paths import MODEL, PARAMS
 from varml.ground.plugins import plugin_faults
@@ -43,7 +44,8 @@ def describe(video: Path, prediction: Prediction, as_json: bool) -> str:
             "top5": top5,
         }
         return json.dumps(answer)
-    return f"{video}: {prediction.label}  ({', '.join(f'{label} {p:.3f}' for label, p in shown)})"
+    # Not every terminal takes bytes that are no UTF-8.
+    return f"{to_text(str(video))}: {prediction.label}  ({', '.join(f'{label} {p:.3f}' for label, p in shown)})"
 
 
 def _import_plugins() -> None:

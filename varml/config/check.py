@@ -28,7 +28,7 @@ def check_params(path: Path, valid: Callable[[], Mapping[str, list[str]]]) -> Pa
     tree = read_tree(path)
     params, faults = validate(tree)
     faults += plugin_faults(tree.get("plugins"), path.parent)
-    faults += _name_faults(tree, valid())
+    faults += name_faults(tree, valid())
     faults += source_faults(tree)
     if params is None or faults:
         raise ConfigError(faults, path.name)
@@ -57,7 +57,8 @@ def source_folder(name: str) -> Path:
     return (project_root() / name).resolve()
 
 
-def _name_faults(tree: dict[str, Any], valid: Mapping[str, list[str]]) -> list[Fault]:
+def name_faults(tree: dict[str, Any], valid: Mapping[str, list[str]]) -> list[Fault]:
+    """Return the names in params, or in their search space, that are not among those ``valid`` at their path."""
     named = [(path, get_path(tree, path), path) for path in valid]
     for path in valid:
         node = get_path(space_of(tree), path)

@@ -34,6 +34,9 @@ PREDICTIONS = Path("metrics/predictions.csv")
 CONFUSION = Path("plots/confusion.csv")
 REGISTERED = Path("metrics/registered.json")
 
+# What `varml inspect` writes, unless told otherwise; no stage's out.
+INSPECTED = Path("inspected")
+
 # Folders that stages write: a data source inside one of them would be deleted or would feed on itself.
 OUT_FOLDERS = (
     Path("data"),

@@ -11,14 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from varml.errors import VideoError
 from varml.flow.store import clip_flow
-from varml.ground.engine import map_isolated
 from varml.models.features import compute_features
 from varml.models.model_files import LoadedModel, load_model
-from varml.video.probe import probe_limit_sec
 from varml.video.reader import Frames
-from varml.video.strange import StrangeVideo, read_strange
+from varml.video.strange import StrangeVideo, read_isolated
 
 
 @dataclass(frozen=True)
@@ -65,18 +62,7 @@ class Predictor:
 
     def _decode(self, video: Path) -> Frames:
         pre = self.model.description.preprocessing
-        if not video.is_file():
-            raise VideoError(f"{video} does not exist or is no regular file; name a video file")
-        (outcome,) = map_isolated(
-            read_strange,
-            [StrangeVideo(video, pre.frames, pre.probe)],
-            num_workers=1,
-            timeout_sec=probe_limit_sec(pre.probe, video.stat().st_size),
-            memory_mb=pre.probe.memory_mb,
-        )
-        if outcome.result is None:
-            raise VideoError(f"{video} cannot be used: {outcome.reason}")
-        return outcome.result
+        return read_isolated(StrangeVideo(video, pre.frames, pre.probe)).frames
 
     def _scores(self, frames: Frames) -> npt.NDArray[np.float32]:
         pre = self.model.description.preprocessing

@@ -15,7 +15,7 @@ from varml.ground.paths import FRAMES
 from varml.video.clip import Clip, open_clip
 from varml.video.illumination import compensate
 from varml.video.pack import SUFFIX, Pack, roundtrip, write_pack
-from varml.video.reader import Frames
+from varml.video.reader import Frames, Times
 from varml.video.sampling import sample_indices
 from varml.video.scale import scale, scaled_size
 
@@ -30,6 +30,14 @@ class FrameTask:
     clip: Clip
     target: Path
     params: FrameParams
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """``frames`` (S, F, H, W, 3) uint8 RGB of a clip, and when each is shown, (S, F) seconds from its first frame."""
+
+    frames: Frames
+    times_sec: Times
 
 
 def frames_key(row: Any, params: FrameParams) -> str:
@@ -50,8 +58,8 @@ def frames_files(manifest: pd.DataFrame, params: FrameParams, root: Path = Path(
     return [root / FRAMES / f"{key}{SUFFIX}" for key in frames_keys(manifest, params)]
 
 
-def sample_frames(clip: Clip, params: FrameParams) -> Frames:
-    """Return the frames of ``clip`` as (S, F, H, W, 3) uint8 RGB, as they are before packing.
+def sample(clip: Clip, params: FrameParams) -> Sampled:
+    """Return the frames of ``clip`` as they are before packing, with their times.
 
     Raises VideoError where they cannot be decoded.
     """
@@ -62,12 +70,27 @@ def sample_frames(clip: Clip, params: FrameParams) -> Frames:
     needed, places = np.unique(indices, return_inverse=True)
     size = scaled_size(clip.width, clip.height, params.short_side_px)
     scaled = [scale(frame, size) for frame in source.read(needed.tolist())]
-    return compensate(np.stack(scaled)[places.reshape(indices.shape)], params.illumination)
+    frames = compensate(np.stack(scaled)[places.reshape(indices.shape)], params.illumination)
+    return Sampled(frames, source.timestamps_sec[indices])
+
+
+def sample_frames(clip: Clip, params: FrameParams) -> Frames:
+    """Return the frames of :func:`sample` alone, (S, F, H, W, 3) uint8 RGB."""
+    return sample(clip, params).frames
+
+
+def sample_stored(clip: Clip, params: FrameParams) -> Sampled:
+    """Return the frames of ``clip`` exactly as :func:`read_frames` gives them after extraction, with their times.
+
+    Raises VideoError where they cannot be decoded.
+    """
+    sampled = sample(clip, params)
+    return Sampled(roundtrip(sampled.frames, params.jpeg_quality), sampled.times_sec)
 
 
 def clip_frames(clip: Clip, params: FrameParams) -> Frames:
-    """Return the frames of ``clip`` exactly as :func:`read_frames` gives them after extraction."""
-    return roundtrip(sample_frames(clip, params), params.jpeg_quality)
+    """Return the frames of :func:`sample_stored` alone, (S, F, H, W, 3) uint8 RGB."""
+    return sample_stored(clip, params).frames
 
 
 def extract_frames(task: FrameTask) -> None:

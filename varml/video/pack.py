@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,12 @@ from varml.errors import StoreError
 from varml.ground.atomic import write_bytes
 
 Images = npt.NDArray[np.uint8]
+Encoded = bytes | npt.NDArray[np.uint8]
 SUFFIX = ".pack"
 # One entry only: safetensors writes its metadata in no fixed order, and equal packs must be equal bytes.
 _META = "varml"
 # What reading a file with wrong bytes can end in.
-_DAMAGE = (OSError, SafetensorError, KeyError, TypeError, ValueError, OverflowError)
+_DAMAGE = (OSError, SafetensorError, KeyError, TypeError, ValueError, OverflowError, MemoryError)
 _COLORSPACES = {1: "GRAY", 3: "RGB"}
 
 
@@ -45,10 +47,18 @@ def write_pack(path: Path, images: Images, quality: int, **meta: Any) -> None:
     write_bytes(path, encode_pack(images, quality, **meta))
 
 
-def decode_images(encoded: Sequence[bytes], channels: int) -> Images:
-    """Return the images of some JPEG bytes as (N, H, W, C) uint8."""
-    space = _COLORSPACES[channels]
-    return np.stack([simplejpeg.decode_jpeg(data, space, fastdct=False, fastupsample=False) for data in encoded])
+def decode_images(encoded: Sequence[Encoded], channels: int) -> Images:
+    """Return the images of some JPEG bytes, all of one size, as (N, H, W, C) uint8; raises ValueError on others."""
+    if not encoded:
+        raise ValueError("there is no image to decode")
+    height, width, *_ = simplejpeg.decode_jpeg_header(encoded[0])
+    images = np.empty((len(encoded), height, width, channels), np.uint8)
+    # Each is decoded where it belongs: to stack them afterwards takes a tenth of the time once more.
+    for data, image in zip(encoded, images, strict=True):
+        decoded = simplejpeg.decode_jpeg(data, _COLORSPACES[channels], fastdct=False, fastupsample=False, buffer=image)
+        if decoded.shape != image.shape:
+            raise ValueError(f"an image is {decoded.shape} where the first one is {image.shape}")
+    return images
 
 
 def roundtrip(images: Images, quality: int) -> Images:
@@ -81,12 +91,17 @@ class Pack:
 
     def read(self, indices: Sequence[int] | None = None) -> Images:
         """Return the images at flat ``indices`` as (N, H, W, C) uint8, or all as (*leading, H, W, C)."""
-        chosen = range(len(self._offsets) - 1) if indices is None else indices
         try:
-            with safe_open(self._path, framework="numpy") as file:
-                data = file.get_slice("jpeg")
-                encoded = [data[self._offsets[i] : self._offsets[i + 1]].tobytes() for i in chosen]
-            images = decode_images(encoded, self.meta["channels"])
+            images = decode_images(self._encoded(indices), self.meta["channels"])
         except _DAMAGE as error:
             raise StoreError(f"{self._path} holds a damaged image; remove it and run `dvc repro` again") from error
         return images if indices is not None else images.reshape(*self.leading, *images.shape[1:])
+
+    def _encoded(self, indices: Sequence[int] | None) -> list[Encoded]:
+        bounds = self._offsets.tolist()
+        with safe_open(self._path, framework="numpy") as file:
+            data = file.get_slice("jpeg")
+            if indices is not None:
+                return [data[bounds[index] : bounds[index + 1]] for index in indices]
+            whole = data[:]
+        return [whole[first:last] for first, last in pairwise(bounds)]
