@@ -29,11 +29,9 @@ from varml.config import Params, load_params
 from varml.flow.store import FlowTask, extract_flow, read_packed_flow
 from varml.models.backbones import Backbone, build_backbone
 from varml.models.features import flow_input, rgb_input
-from varml.training.augmented import stored_flow, stored_frames
-from varml.training.clips import AugmentedClips, ClipSet, load_clips
+from varml.training.clips import AugmentedClips, ClipSet, Place, StoredClip, load_clips
 from varml.video.frames import FrameTask, extract_frames, read_middle_frames
 from varml.video.probe import clip_of, probe_video
-from varml.video.transforms.clip_tensors import ClipTensors
 
 ROOT = Path(__file__).resolve().parents[1]
 NUM_CLIPS, NUM_WORKERS, ROUNDS = 24, 2, 5
@@ -60,7 +58,7 @@ def stored_clips(folder: Path, params: Params) -> ClipSet:
         clip = clip_of(video, probe_video(video, params.ingest.probe))
         extract_frames(FrameTask(clip, target, params.frames))
         extract_flow(FlowTask(target, moved, params.flow))
-    return ClipSet(frames, flow, [0] * NUM_CLIPS, mirror=[0])
+    return ClipSet(frames, flow, [0] * NUM_CLIPS, mirror=[0], bound_px=params.flow.bound_px)
 
 
 def jpeg_files(clips: ClipSet, folder: Path) -> list[Files]:
@@ -116,19 +114,19 @@ class _Step:
         self._streams, self._params = streams, params
         self._optimizer = torch.optim.AdamW(nn.ModuleDict(streams).train().parameters(), lr=1e-4)
 
-    def __call__(self, clips: list[ClipTensors]) -> None:
-        features, bound_px = self._params.features, self._params.flow.bound_px
+    def __call__(self, clips: list[StoredClip]) -> None:
+        features = self._params.features
         rgb, flow = self._streams["rgb"], self._streams["flow"]
-        frames = torch.cat([rgb_input(rgb, stored_frames(clip), features) for clip in clips])
-        moved = torch.cat([flow_input(stored_flow(clip, bound_px), features) for clip in clips])
+        frames = torch.cat([rgb_input(rgb, clip.frames, features) for clip in clips])
+        moved = torch.cat([flow_input(clip.flow, features) for clip in clips])
         loss = rgb.feature_map(frames).square().mean() + flow.feature_map(moved).square().mean()
         self._optimizer.zero_grad()
         loss.backward()
         self._optimizer.step()
 
 
-def _clips(clips: ClipSet, num_clips: int) -> Iterator[ClipTensors]:
-    places = (divmod(number, NUM_CLIPS) for number in range(num_clips))
+def _clips(clips: ClipSet, num_clips: int) -> Iterator[StoredClip]:
+    places = (Place(*divmod(number, NUM_CLIPS), 0, number % NUM_CLIPS) for number in range(num_clips))
     return load_clips(AugmentedClips(clips, STRENGTH, seed=0), places, NUM_WORKERS)
 
 

@@ -9,6 +9,7 @@ from varml.ground.paths import CHECK, PARAMS
 from varml.models.backbones import backbone_names, build_backbone
 from varml.models.fusion import fusions
 from varml.tracking.store import ping_store
+from varml.video.transforms.augment import in_order
 
 
 def main() -> None:
@@ -18,6 +19,8 @@ def main() -> None:
     for backbone in backbones_of(params):
         build_backbone(backbone, params.features.image_size_px, params.features.weights)
     make_estimator(params.flow.estimator, params.flow.weights)
+    if params.train.augment:
+        in_order()
     write_json(CHECK, {"params": "checked"})
 
 

@@ -21,6 +21,9 @@ from varml.training.augmented import AugmentedFeatures
 from varml.training.data import TRAINING_SPLITS, list_clips, load_features
 from varml.training.loop import fit
 
+# The backbone computes on one core here and takes longer than to read and change clips.
+MAX_READERS = 4
+
 
 @tracking_errors()
 def main(params: Params) -> None:
@@ -72,10 +75,9 @@ def _augmented(manifest: pd.DataFrame, winner: Params, backbone: Backbone) -> Au
         clips=list_clips(manifest, winner),
         backbone=backbone,
         features=winner.features,
-        bound_px=winner.flow.bound_px,
         strength=winner.train.augment,
         seed=winner.seed,
-        num_workers=resolve_num_workers(winner.engine.num_workers),
+        num_workers=min(resolve_num_workers(winner.engine.num_workers), MAX_READERS),
     )
 
 

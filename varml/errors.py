@@ -11,7 +11,9 @@
     ├── ModelError       a model folder is missing, altered or of another format
     ├── SearchError      no trial of the search can be used
     ├── TrackingError    MLflow has not got the run, model or version asked for
-    └── EngineError      a worker process does not start
+    ├── EngineError      a worker process does not start
+    ├── FlowError        a flow estimator gives what is no flow
+    └── UnknownNameError no part of that name is registered (a KeyError too)
 
 Each message states the thing, the rule, the value that broke it and the remedy. Stages and the command line
 print the message without a traceback and exit with status 1.
@@ -89,3 +91,14 @@ class TrackingError(VarmlError):
 
 class EngineError(VarmlError):
     """A worker process does not start."""
+
+
+class FlowError(VarmlError):
+    """A flow estimator gives what is no flow."""
+
+
+class UnknownNameError(VarmlError, KeyError):
+    """No part of that name is registered."""
+
+    # A KeyError shows its message in quotes.
+    __str__ = Exception.__str__

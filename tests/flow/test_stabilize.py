@@ -87,3 +87,13 @@ def test_each_step_has_a_map_of_its_own_and_the_flow_given_is_left_alone(photo: 
         chosen = slice(segment, segment + 1)
         np.testing.assert_array_equal(together[chosen], remove_camera_motion(frames[chosen], flow[chosen]))
     assert np.linalg.norm(background(together[1, 0]), axis=-1).mean() < 0.2
+
+
+def test_an_actor_who_has_all_the_texture_is_not_taken_for_the_background(photo: np.ndarray):
+    height, width = photo.shape
+    wall, actor = np.full(photo.shape, 120, np.uint8), (slice(0, height), slice(width * 3 // 8, width * 5 // 8))
+    first, following = wall.copy(), wall.copy()
+    first[actor], following[actor] = photo[actor], np.roll(photo, 3, axis=1)[actor]
+    frames = np.repeat(np.stack([first, following])[None, ..., None], 3, axis=-1)
+    flow = estimate_flow(frames, "lucas_kanade")
+    np.testing.assert_array_equal(remove_camera_motion(frames, flow), flow)

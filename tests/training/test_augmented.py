@@ -16,9 +16,9 @@ from varml.errors import StoreError
 from varml.flow.store import FlowTask, extract_flow, read_packed_flow
 from varml.models.backbones import build_backbone
 from varml.models.features import compute_features, features_of, rgb_input
-from varml.training.augmented import AugmentedFeatures, stored_frames
+from varml.training.augmented import AugmentedFeatures
 from varml.training.batches import Batch, Draw, draw_batches
-from varml.training.clips import AugmentedClips, ClipSet
+from varml.training.clips import AugmentedClips, ClipSet, Place
 from varml.video.frames import read_frames
 from varml.video.pack import write_pack
 
@@ -44,13 +44,13 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> ClipSet:
         moving = np.stack([np.stack([np.roll(still, 2 * step, axis=1) for step in range(NUM_FRAMES)])] * NUM_SEGMENTS)
         write_pack(path, moving, 95)
         extract_flow(FlowTask(path, target, FLOW))
-    return ClipSet(frames, flow, LABELS, mirror=[0, 1])
+    return ClipSet(frames, flow, LABELS, mirror=[0, 1], bound_px=FLOW.bound_px)
 
 
 @pytest.fixture(scope="module")
 def source(clips: ClipSet) -> AugmentedFeatures:
     backbone = build_backbone("tf_efficientnet_lite0", SIZE_PX, {})
-    return AugmentedFeatures(clips, backbone, FEATURES, FLOW.bound_px, strength=0.7, seed=3, num_workers=0)
+    return AugmentedFeatures(clips, backbone, FEATURES, strength=0.7, seed=3, num_workers=0)
 
 
 @pytest.fixture
@@ -96,14 +96,27 @@ def test_each_epoch_changes_a_clip_anew(source: AugmentedFeatures, drawn) -> Non
     assert all(not torch.equal(first, second) for first, second in seen.values())
 
 
-def test_a_batch_of_one_video_laid_over_itself_is_as_without_mixup(source: AugmentedFeatures) -> None:
-    # Alone in its batch, a clip has no other partner than itself: what is left are the transforms.
-    (batch,) = source.batches(iter([Draw(epoch=4, number=0, positions=torch.tensor([2]))]), ("rgb",))
-    clip = AugmentedClips(source.clips, source.strength, source.seed)[4, 2]
-    images = rgb_input(source.backbone, stored_frames(clip), FEATURES)
-    expected = torch.from_numpy(features_of(source.backbone, images, FEATURES))
-    assert torch.allclose(batch.features["rgb"][0], expected.float(), atol=1e-2)
-    assert batch.targets.tolist() == [[0, 1]]
+def test_clips_are_laid_over_each_other_as_the_backbone_sees_them_and_their_labels_with_them(
+    source: AugmentedFeatures,
+) -> None:
+    draw = Draw(epoch=1, number=2, positions=torch.tensor([0, 2, 4]))
+    (batch,) = source.batches(iter([draw]), ("rgb",))
+    made = AugmentedClips(source.clips, source.strength, source.seed)
+    clips = [made[Place(1, 2, row, position)] for row, position in enumerate(draw.positions.tolist())]
+    images = [rgb_input(source.backbone, clip.frames, FEATURES) for clip in clips]
+    mixes = source.mixes(draw)
+    assert any(mix.partner != row and mix.share > 0.02 for row, mix in enumerate(mixes))
+    for row, (partner, share) in enumerate(mixes):
+        seen = features_of(source.backbone, torch.lerp(images[row], images[partner], share), FEATURES)
+        assert np.array_equal(batch.features["rgb"][row].numpy(), seen)
+        shares = (1 - share) * clips[row].label + share * clips[partner].label
+        assert batch.targets[row].tolist() == pytest.approx(shares.tolist(), abs=1e-6)
+
+
+def test_a_video_that_is_drawn_twice_is_changed_twice(source: AugmentedFeatures) -> None:
+    draws = [Draw(0, number, torch.tensor([1, 1])) for number in range(2)]
+    rows = torch.cat([batch.features["rgb"] for batch in source.batches(iter(draws), ("rgb",))])
+    assert len(rows.flatten(1).unique(dim=0)) == 4
 
 
 def test_only_the_streams_that_are_asked_for_are_computed(source: AugmentedFeatures, drawn) -> None:

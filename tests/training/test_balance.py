@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from varml.config.params import Model, Train
 from varml.metrics.classification import classification_metrics
-from varml.training.balance import epoch_orders, loss_weights, video_weights
-from varml.training.loop import EpochMetrics, fit, predict
+from varml.training.balance import class_weights, epoch_orders, loss_weights
+from varml.training.loop import EpochMetrics, fit, predict, weighted_loss
 
 RARE = 2
 SKEWED = np.repeat([0, 1, RARE], [60, 60, 6])
@@ -23,21 +23,33 @@ BALANCES = ["weights", "sampler"]
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=60))
 def test_weights_have_mean_one_and_each_class_the_same_sum(labels: list[int]):
-    weights = video_weights(torch.tensor(labels)).double().numpy()
+    videos = torch.tensor(labels)
+    weights = class_weights(videos, 6)[videos].double().numpy()
     assert weights.mean() == pytest.approx(1)
     sums = [weights[np.asarray(labels) == label].sum() for label in set(labels)]
     assert sums == pytest.approx([len(labels) / len(sums)] * len(sums), rel=1e-5)
 
 
 def test_the_formula():
-    assert video_weights(torch.tensor([3, 3, 3, 7])).tolist() == pytest.approx([4 / 6, 4 / 6, 4 / 6, 2])
+    assert class_weights(torch.tensor([1, 1, 1, 2]), 4).tolist() == pytest.approx([1, 4 / 6, 2, 1])
 
 
 def test_only_weights_weigh():
     labels = torch.from_numpy(SKEWED)
-    assert loss_weights(labels, "none") is None
-    assert loss_weights(labels, "sampler") is None
-    assert torch.equal(loss_weights(labels, "weights"), video_weights(labels))
+    assert loss_weights(labels, 3, "none") is None
+    assert loss_weights(labels, 3, "sampler") is None
+    assert torch.equal(loss_weights(labels, 3, "weights"), class_weights(labels, 3))
+
+
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.2])
+def test_each_share_of_a_label_has_the_weight_of_its_class(label_smoothing: float):
+    logits, weights = torch.randn(2, 3, generator=torch.Generator().manual_seed(0)), torch.tensor([0.5, 2.0, 1.0])
+    of_class = [weighted_loss(logits, torch.full((2,), k), None, label_smoothing) for k in range(3)]
+    mixed = torch.tensor([[0.75, 0.25, 0.0]] * 2)
+    expected = 0.75 * 0.5 * of_class[0] + 0.25 * 2 * of_class[1]
+    assert weighted_loss(logits, mixed, weights, label_smoothing).item() == pytest.approx(expected.item(), rel=1e-5)
+    hard = weighted_loss(logits, torch.full((2,), 1), weights, label_smoothing)
+    assert hard.item() == pytest.approx(2 * of_class[1].item(), rel=1e-5)
 
 
 def test_the_sampler_draws_each_class_as_often():

@@ -151,14 +151,14 @@ def stored_motion(tmp_path_factory: pytest.TempPathFactory) -> ClipSet:
     for video, path, target in zip(videos, frames, flow, strict=True):
         write_pack(path, video, FLOW.jpeg_quality)
         extract_flow(FlowTask(path, target, FLOW))
-    return ClipSet(frames, flow, [number % 2 for number in range(NUM_TRAINING)], MIRROR)
+    return ClipSet(frames, flow, [number % 2 for number in range(NUM_TRAINING)], MIRROR, FLOW.bound_px)
 
 
 def test_with_augmentation_the_weights_differ_and_the_direction_is_still_learned(
     backbone: Backbone, motion: tuple[FeatureSet, FeatureSet], stored_motion: ClipSet
 ) -> None:
     (training, testing), short = motion, TRAIN.model_copy(update={"num_epochs": 6})
-    source = AugmentedFeatures(stored_motion, backbone, FEATURES, FLOW.bound_px, strength=0.5, seed=0, num_workers=0)
+    source = AugmentedFeatures(stored_motion, backbone, FEATURES, strength=0.5, seed=0, num_workers=0)
     unchanged, augmented = (fit(training, FLOW_MODEL, short, seed=0, source=which) for which in (None, source))
     weights = [torch.cat([p.flatten() for p in one.parameters()]) for one in (unchanged, augmented)]
     assert not torch.allclose(*weights, atol=1e-2)

@@ -18,6 +18,9 @@ from varml.ground.paths import OUT_FOLDERS, project_root
 from varml.ground.plugins import plugin_faults
 from varml.ground.registry import nearest_name
 
+# Where files of weights are named, and of what.
+WEIGHTS_OF = {"features.weights": "model.backbone", "flow.weights": "flow.estimator"}
+
 
 def check_params(path: Path, valid: Callable[[], Mapping[str, list[str]]]) -> Params:
     """Return the params of ``path`` after every check that needs no video.
@@ -58,12 +61,18 @@ def source_folder(name: str) -> Path:
 
 
 def name_faults(tree: dict[str, Any], valid: Mapping[str, list[str]]) -> list[Fault]:
-    """Return the names in params, or in their search space, that are not among those ``valid`` at their path."""
+    """Return the names in params that are not among those ``valid`` at their path, those of weights included.
+
+    Where there is a search space, its choices at that path are looked at too.
+    """
     named = [(path, get_path(tree, path), path) for path in valid]
     for path in valid:
         node = get_path(space_of(tree), path)
         choices = node.get("choices") if isinstance(node, dict) else None
         named += [(f"{PREFIX}.{path}", value, path) for value in choices] if isinstance(choices, list) else []
+    for path, of in WEIGHTS_OF.items():
+        node = get_path(tree, path)
+        named += [(path, name, of) for name in node] if isinstance(node, dict) and of in valid else []
     return [
         _name_fault(at, value, valid[path])
         for at, value, path in named

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from varml.errors import WeightsError
+from varml.errors import FlowError, WeightsError
 from varml.ground.paths import project_root
 from varml.ground.registry import Registry
 
@@ -79,11 +79,29 @@ def weights_identity(name: str, weights: Mapping[str, str]) -> str | None:
 
 
 def estimate_flow(frames: RgbFrames, name: str, weights: Mapping[str, str] | None = None) -> Flow:
-    """Return the flow inside each segment: (S, F, H, W, 3) uint8 RGB gives (S, F-1, H, W, 2) float32 px."""
+    """Return the flow inside each segment: (S, F, H, W, 3) uint8 RGB gives (S, F-1, H, W, 2) float32 px.
+
+    Raises FlowError where the estimator gives values that are not finite, or of another shape.
+    """
     estimator = make_estimator(name, weights)
     gray = [[cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in segment] for segment in frames]
-    flow = [[estimator.estimate(a, b) for a, b in pairwise(segment)] for segment in gray]
+    flow = [[_checked(estimator.estimate(a, b), a, name) for a, b in pairwise(segment)] for segment in gray]
     return np.asarray(flow, dtype=np.float32)
+
+
+def _checked(flow: Flow, image: Gray, name: str) -> Flow:
+    """Return ``flow``; raises FlowError where it is none: stored as such, it would be motion that nobody made."""
+    if flow.shape != (*image.shape, 2):
+        raise FlowError(
+            f"{name} gives flow of shape {flow.shape} for images of {image.shape}; it must be (H, W, 2): mend it or "
+            "choose another flow.estimator"
+        )
+    if not np.isfinite(flow).all():
+        raise FlowError(
+            f"{name} gives flow with NaN or infinite values; all must be finite: mend it or its weights, or choose "
+            "another flow.estimator"
+        )
+    return flow
 
 
 def _named_file(name: str, weights: Mapping[str, str]) -> Path | None:

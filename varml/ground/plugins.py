@@ -44,17 +44,18 @@ def plugin_faults(names: object, folder: Path) -> list[Fault]:
 
 
 def plugin_digests(names: Sequence[str]) -> dict[str, str]:
-    """Return the sha256 of the file of each plugin, which must be imported."""
+    """Return the sha256 of the file of each plugin, which must be imported, or of all Python files of a package."""
     imported = {name: module for (name, _), module in _loaded.items()}
-    files = {name: imported[name].__file__ for name in names}
-    return {name: file_digest(Path(file)) for name, file in files.items() if file}
+    return {name: content_key(files=_digests(_files_of(imported[name]))) for name in names}
 
 
 def code_identity(part: type) -> list[str]:
-    """Return the sha256 of each file that a class or its bases are written in, outside varml and Python's library."""
-    modules = [sys.modules[base.__module__] for base in part.__mro__ if _is_foreign(base.__module__)]
-    files = dict.fromkeys(module.__file__ for module in modules)
-    return [file_digest(Path(file)) for file in files if file]
+    """Return the sha256 of each file that a class or its bases are written in, outside varml and Python's library.
+
+    Of a plugin that is a package, all of its files count.
+    """
+    names = [base.__module__ for base in part.__mro__ if _is_foreign(base.__module__)]
+    return _digests([file for name in names for file in _files_of(_plugin_of(name))])
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,23 @@ class WithPlugins(Generic[Item, Result]):
 def with_plugins(function: Callable[[Item], Result]) -> Callable[[Item], Result]:
     """Return ``function``, or one that imports the plugins of this process first where it has any."""
     return WithPlugins(function, tuple(_loaded)) if _loaded else function
+
+
+def _plugin_of(name: str) -> ModuleType:
+    """Return the plugin that the module ``name`` belongs to, or the module itself where it belongs to none."""
+    plugins = [module for module in _loaded.values() if f"{name}.".startswith(f"{module.__name__}.")]
+    return plugins[0] if plugins else sys.modules[name]
+
+
+def _files_of(module: ModuleType) -> list[Path]:
+    if not module.__file__:
+        return []
+    file = Path(module.__file__)
+    return sorted(file.parent.rglob(f"*{SUFFIX}")) if file.name == "__init__.py" else [file]
+
+
+def _digests(files: Sequence[Path]) -> list[str]:
+    return [file_digest(file) for file in dict.fromkeys(files)]
 
 
 def _is_foreign(module: str) -> bool:
@@ -121,7 +139,7 @@ def _import_module(name: str, folder: Path) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name and name.startswith(error.name):
+        if error.name and f"{name}.".startswith(f"{error.name}."):
             raise _MissingError(
                 f"must be a module that can be imported here, or the path of a {SUFFIX} file"
             ) from error

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Generic, TypeVar
 
+from varml.errors import UnknownNameError
+
 T = TypeVar("T")
 
 
@@ -56,7 +58,7 @@ class Registry(Generic[T]):
         if name not in self._entries:
             near = nearest_name(name, list(self._entries))
             hint = f"; did you mean {near!r}?" if near else ""
-            raise KeyError(f"no {self.kind} is named {name!r}; there are {', '.join(self.names())}{hint}")
+            raise UnknownNameError(f"no {self.kind} is named {name!r}; there are {', '.join(self.names())}{hint}")
         return self._entries[name]
 
     def _discover(self) -> None:

@@ -12,13 +12,10 @@ import torch
 from torch import Tensor
 
 from varml.config.params import Features as FeatureParams
-from varml.flow.store import PackedFlow, compand
 from varml.models.backbones import Backbone
 from varml.models.features import features_of, flow_input, rgb_input
 from varml.training.batches import Batch, Draw
-from varml.training.clips import AugmentedClips, ClipSet, generator_of, load_clips
-from varml.video.reader import Frames
-from varml.video.transforms.clip_tensors import ClipTensors
+from varml.training.clips import AugmentedClips, ClipSet, Place, StoredClip, generator_of, load_clips
 from varml.video.transforms.mixup import Mix, draw_mixes, mixed
 
 
@@ -33,7 +30,6 @@ class AugmentedFeatures:
     clips: ClipSet
     backbone: Backbone
     features: FeatureParams
-    bound_px: float
     strength: float
     seed: int
     num_workers: int
@@ -41,42 +37,39 @@ class AugmentedFeatures:
     def batches(self, draws: Iterator[Draw], streams: tuple[str, ...]) -> Iterator[Batch]:
         """Yield the batch of each draw; raises StoreError where stored frames or flow are missing or damaged."""
         ahead, draws = tee(draws)
-        places = ((draw.epoch, position) for draw in ahead for position in draw.positions.tolist())
-        loaded = load_clips(AugmentedClips(self.clips, self.strength, self.seed), places, self.num_workers)
-        for epoch, number, positions in draws:
-            clips = list(islice(loaded, len(positions)))
-            # The fourth number tells the generators of batches from those of clips.
-            mixes = draw_mixes(len(clips), self.strength, generator_of(self.seed, epoch, number, 1))
-            yield self._batch(positions, clips, mixes, streams)
+        clips = AugmentedClips(self.clips, self.strength, self.seed)
+        loaded = load_clips(clips, (place for draw in ahead for place in _places(draw)), self.num_workers)
+        for draw in draws:
+            chosen = list(islice(loaded, len(draw.positions)))
+            yield self._batch(draw.positions, chosen, self.mixes(draw), streams)
+
+    def mixes(self, draw: Draw) -> list[Mix]:
+        """Return what is laid over each clip of a batch."""
+        generator = generator_of("mixup", self.seed, draw.epoch, draw.number)
+        return draw_mixes(len(draw.positions), self.strength, generator)
 
     def _batch(
-        self, positions: Tensor, clips: Sequence[ClipTensors], mixes: Sequence[Mix], streams: tuple[str, ...]
+        self, positions: Tensor, clips: Sequence[StoredClip], mixes: Sequence[Mix], streams: tuple[str, ...]
     ) -> Batch:
         pairs = [(clip, clips[mix.partner], mix.share) for clip, mix in zip(clips, mixes, strict=True)]
         features = {stream: np.stack([self._features(*pair, stream) for pair in pairs]) for stream in streams}
-        targets = torch.stack([mixed(clip.label, other.label, share) for clip, other, share in pairs])
-        return Batch(
-            positions, {stream: torch.from_numpy(values).float() for stream, values in features.items()}, targets
-        )
+        labels = [mixed(torch.from_numpy(c.label), torch.from_numpy(other.label), share) for c, other, share in pairs]
+        inputs = {stream: torch.from_numpy(values).float() for stream, values in features.items()}
+        return Batch(positions, inputs, torch.stack(labels))
 
     def _features(
-        self, clip: ClipTensors, other: ClipTensors, share: float, stream: str
+        self, clip: StoredClip, other: StoredClip, share: float, stream: str
     ) -> npt.NDArray[np.float16]:  # (T, G, D)
         # Mixed as the backbone sees them, where videos of all sizes have one size.
         images = mixed(self._input(clip, stream), self._input(other, stream), share)
         return features_of(self.backbone, images, self.features)
 
-    def _input(self, clip: ClipTensors, stream: str) -> Tensor:
+    def _input(self, clip: StoredClip, stream: str) -> Tensor:
         if stream == "rgb":
-            return rgb_input(self.backbone, stored_frames(clip), self.features)
-        return flow_input(stored_flow(clip, self.bound_px), self.features)
+            return rgb_input(self.backbone, clip.frames, self.features)
+        return flow_input(clip.flow, self.features)
 
 
-def stored_frames(clip: ClipTensors) -> Frames:
-    """Return the frames of ``clip`` in the form of the store, (S, F, H, W, 3) uint8; unchanged ones as they were."""
-    return (clip.rgb.movedim(2, -1) * 255).round().clamp(0, 255).byte().contiguous().numpy()
-
-
-def stored_flow(clip: ClipTensors, bound_px: float) -> PackedFlow:
-    """Return the flow of ``clip`` in the form of the store, (S, F-1, 2H, W, 1) uint8; unchanged flow as it was."""
-    return compand(clip.flow.movedim(2, -1).contiguous().numpy(), bound_px)
+def _places(draw: Draw) -> Iterator[Place]:
+    for row, position in enumerate(draw.positions.tolist()):
+        yield Place(draw.epoch, draw.number, row, position)

@@ -11,18 +11,20 @@ from torch.utils.data import RandomSampler, Sampler, WeightedRandomSampler
 from varml.config.params import Balance
 
 
-def video_weights(labels: Tensor) -> Tensor:
-    """Return n / (k n_c) for each of n videos (n,) float32, where n_c videos are of its class and k classes occur.
+def class_weights(labels: Tensor, num_classes: int) -> Tensor:
+    """Return n / (k n_c) for each class (K,) float32, of n videos, of which n_c are of the class and k classes occur.
 
-    The mean is 1, and each class has the same sum.
+    The mean over the videos is 1, and each class has the same sum. A class that does not occur weighs 1: mirrored
+    clips may be of it.
     """
-    _, place, counts = labels.unique(return_inverse=True, return_counts=True)
-    return len(labels) / (len(counts) * counts[place].float())
+    counts = labels.bincount(minlength=num_classes)
+    occurs = counts > 0
+    return torch.where(occurs, len(labels) / (occurs.sum() * counts.clamp_min(1)), 1.0).float()
 
 
-def loss_weights(labels: Tensor, balance: Balance) -> Tensor | None:
-    """Return the factor (n,) of each video's loss, or None where all count alike."""
-    return video_weights(labels) if balance == "weights" else None
+def loss_weights(labels: Tensor, num_classes: int, balance: Balance) -> Tensor | None:
+    """Return the factor (K,) of each class in the loss, or None where all count alike."""
+    return class_weights(labels, num_classes) if balance == "weights" else None
 
 
 def epoch_orders(labels: Tensor, balance: Balance, seed: int) -> Iterator[Tensor]:
@@ -33,9 +35,13 @@ def epoch_orders(labels: Tensor, balance: Balance, seed: int) -> Iterator[Tensor
     generator = torch.Generator().manual_seed(seed)
     sampler: Sampler[int] = (
         # It takes a list; so many numbers cost nothing beside an epoch.
-        WeightedRandomSampler(video_weights(labels).double().tolist(), len(labels), generator=generator)
+        WeightedRandomSampler(_video_weights(labels), len(labels), generator=generator)
         if balance == "sampler"
         else RandomSampler(labels, generator=generator)
     )
     while True:
         yield torch.tensor(list(sampler))
+
+
+def _video_weights(labels: Tensor) -> list[float]:
+    return class_weights(labels, int(labels.max()) + 1)[labels].double().tolist()

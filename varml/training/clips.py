@@ -5,27 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 from varml.errors import VarmlError
-from varml.flow.store import read_flow
+from varml.flow.store import PackedFlow, compand, read_flow
 from varml.ground.plugins import with_plugins
 from varml.video.frames import read_middle_frames
+from varml.video.reader import Frames
 from varml.video.transforms.augment import augment
 from varml.video.transforms.clip_tensors import ClipTensors, clip_tensors
 
 
 @dataclass(frozen=True)
 class ClipSet:
-    """The files of stored frames and of stored flow of N videos, their classes, and each class's in a mirror (K,)."""
+    """The files of stored frames and of stored flow of N videos, their classes, and each class's in a mirror (K,).
+
+    ``bound_px`` is that of the stored flow.
+    """
 
     frames: list[Path]
     flow: list[Path]
     labels: list[int]
     mirror: list[int]
+    bound_px: float
 
     def read(self, position: int) -> ClipTensors:
         """Return the clip of the video at ``position``, of its frames the middle ones.
@@ -36,27 +43,50 @@ class ClipSet:
         return clip_tensors(frames, flow, self.labels[position], len(self.mirror), self.mirror)
 
 
-class AugmentedClips(Dataset[ClipTensors | VarmlError]):
-    """Clips by (epoch, position), changed with ``strength`` from 0 to 1.
+class Place(NamedTuple):
+    """Where a clip stands in a training: in which epoch, batch and row of the batch, and which video it is of."""
 
-    What a clip becomes follows from ``seed``, the epoch and the position alone, whichever process reads it.
+    epoch: int
+    number: int
+    row: int
+    position: int
+
+
+@dataclass(frozen=True)
+class StoredClip:
+    """A clip in the form of the store, four times smaller than as tensors; an unchanged one is as it was stored.
+
+    ``frames`` is (S, 1, H, W, 3) uint8, ``flow`` (S, F-1, 2H, W, 1) uint8, ``label`` (K,) float32 shares of classes.
+    Arrays travel between processes through pipes: shared memory is 64 MB in many containers, and each tensor in it
+    keeps a file open.
+    """
+
+    frames: Frames
+    flow: PackedFlow
+    label: npt.NDArray[np.float32]
+
+
+class AugmentedClips(Dataset[StoredClip | VarmlError]):
+    """Clips by their place, changed with ``strength`` from 0 to 1.
+
+    What a clip becomes follows from ``seed`` and its place alone, whichever process reads it.
     """
 
     def __init__(self, clips: ClipSet, strength: float, seed: int) -> None:
         self._clips, self._strength, self._seed = clips, strength, seed
 
-    def __getitem__(self, place: tuple[int, int]) -> ClipTensors | VarmlError:
+    def __getitem__(self, place: Place) -> StoredClip | VarmlError:
         """Return the clip, or the error for whoever asked: a loader would wrap its words in a traceback."""
-        epoch, position = place
         try:
-            clip = self._clips.read(position)
+            clip = self._clips.read(place.position)
         except VarmlError as error:
             return error
-        return augment(clip, self._strength, generator_of(self._seed, epoch, position))
+        generator = generator_of("clip", self._seed, place.epoch, place.number, place.row)
+        return as_stored(augment(clip, self._strength, generator), self._clips.bound_px)
 
 
-def load_clips(clips: AugmentedClips, places: Iterable[tuple[int, int]], num_workers: int) -> Iterator[ClipTensors]:
-    """Yield the clip of each (epoch, position), in order; ``num_workers`` processes read ahead, 0 reads here.
+def load_clips(clips: AugmentedClips, places: Iterable[Place], num_workers: int) -> Iterator[StoredClip]:
+    """Yield the clip at each place, in order; ``num_workers`` processes read ahead, 0 reads here.
 
     Raises StoreError where a file is missing or damaged.
     """
@@ -75,10 +105,17 @@ def load_clips(clips: AugmentedClips, places: Iterable[tuple[int, int]], num_wor
         yield clip
 
 
-def generator_of(*numbers: int) -> torch.Generator:
-    """Return a generator that follows from ``numbers``, other numbers giving one that has nothing to do with it."""
-    seed = np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(seed) >> 1)
+def as_stored(clip: ClipTensors, bound_px: float) -> StoredClip:
+    """Return ``clip`` in the form of the store."""
+    rgb, flow = (images.movedim(2, -1).contiguous() for images in (clip.rgb, clip.flow))
+    frames = (rgb * 255).round().clamp(0, 255).byte().numpy()
+    return StoredClip(frames, compand(flow.numpy(), bound_px), clip.label.numpy())
+
+
+def generator_of(purpose: str, *numbers: int) -> torch.Generator:
+    """Return a generator that follows from ``purpose`` and ``numbers``; others have nothing to do with it."""
+    entropy = [int.from_bytes(purpose.encode(), "big"), *numbers]
+    return torch.Generator().manual_seed(int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1))
 
 
 def _start_worker(_: int) -> None:

@@ -33,4 +33,5 @@ def list_clips(manifest: pd.DataFrame, params: Params, splits: tuple[str, ...] =
         flow=flow_files(rows, params.frames, params.flow),
         labels=[classes.index(label) for label in rows["label"]],
         mirror=mirrored_positions(params.data.mirror_pairs, classes),
+        bound_px=params.flow.bound_px,
     )

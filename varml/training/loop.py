@@ -56,7 +56,7 @@ def fit(
         recognizer.fit_standardisation(features)
         optimizer = torch.optim.AdamW(recognizer.parameters(), lr=train.lr, weight_decay=train.weight_decay, fused=True)
         scheduler = _schedule(optimizer, train, len(training))
-        weights = loss_weights(labels, train.balance)
+        weights = loss_weights(labels, len(training.classes), train.balance)
         batches = (source or StoredFeatures(training)).batches(draw_batches(labels, train, seed), recognizer.streams)
         for epoch in range(train.num_epochs):
             of_epoch = islice(batches, _num_batches(len(training), train))
@@ -121,8 +121,7 @@ def _train_epoch(
     recognizer.train()
     total, num_videos = 0.0, 0
     for positions, features, targets in batches:
-        of_batch = None if weights is None else weights[positions]
-        loss = _loss(recognizer(features), targets, of_batch, label_smoothing)
+        loss = weighted_loss(recognizer(features), targets, weights, label_smoothing)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(recognizer.parameters(), MAX_GRADIENT_NORM)
@@ -133,11 +132,19 @@ def _train_epoch(
     return total / num_videos
 
 
-def _loss(logits: Tensor, targets: Tensor, weights: Tensor | None, label_smoothing: float) -> Tensor:
+def weighted_loss(logits: Tensor, targets: Tensor, weights: Tensor | None, label_smoothing: float) -> Tensor:
+    """Return the mean cross-entropy of ``logits`` (B, K), each class's share of a target times its weight (K,).
+
+    ``targets`` are classes (B,) int64, or shares of classes (B, K) that sum to 1.
+    """
     if weights is None:
         return F.cross_entropy(logits, targets, label_smoothing=label_smoothing)
+    shares = targets if targets.is_floating_point() else F.one_hot(targets, logits.shape[-1])
+    weighed = shares * weights
+    total = weighed.sum(-1)
+    losses = F.cross_entropy(logits, weighed / total[:, None], label_smoothing=label_smoothing, reduction="none")
     # The mean over videos, not over weights: of a batch of one class these would cancel out.
-    return (weights * F.cross_entropy(logits, targets, label_smoothing=label_smoothing, reduction="none")).mean()
+    return (total * losses).mean()
 
 
 def _validate(recognizer: Recognizer, validation: FeatureSet | None) -> EpochMetrics:

@@ -20,7 +20,7 @@ from varml.video.sampling import sample_indices
 from varml.video.scale import scale, scaled_size
 
 # Raise it when the same video and params give other frames: every stored file then gets a new name.
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)

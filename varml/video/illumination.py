@@ -17,6 +17,7 @@ from varml.video.reader import Frames
 
 CONTRAST_LIMIT = 2.0
 TILES_A_SIDE = 8
+MAX_GAIN = 4.0
 
 
 def compensate(frames: Frames, method: Illumination) -> Frames:
@@ -28,10 +29,11 @@ def gray_world(frames: Frames) -> Frames:
     """Return ``frames`` with each channel scaled, by one factor for the clip, to the mean of all three.
 
     One factor for all frames keeps the flow between them free of steps in brightness. What comes out over 255 is 255;
-    a channel that is black everywhere stays black.
+    a channel that is black everywhere stays black. No factor is over 4 or under a quarter: in red light the noise of
+    the other channels would become colours.
     """
     means = frames.reshape(-1, 3).mean(axis=0)
-    gains = np.divide(means.mean(), means, out=np.ones(3), where=means > 0)
+    gains = np.divide(means.mean(), means, out=np.ones(3), where=means > 0).clip(1 / MAX_GAIN, MAX_GAIN)
     table = np.rint(np.clip(np.arange(256)[:, None] * gains, 0, 255)).astype(np.uint8)  # (256, 3)
     return table[frames, np.arange(3)]
 

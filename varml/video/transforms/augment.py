@@ -6,6 +6,7 @@ from typing import get_args
 
 import torch
 
+from varml.errors import ConfigError, Fault
 from varml.video.transforms.clip_tensors import ClipTensors
 from varml.video.transforms.transform import ClipTransform, Kind, transforms
 
@@ -26,6 +27,15 @@ def augment(clip: ClipTensors, strength: float, generator: torch.Generator) -> C
 
 
 def in_order() -> list[ClipTransform]:
-    """Return one of each registered transform, in the order in which they act."""
+    """Return one of each registered transform, in the order in which they act.
+
+    Raises ConfigError where one is of no kind.
+    """
+    kinds = get_args(Kind)
+    for name in transforms.names():
+        if transforms[name].kind not in kinds:
+            raise ConfigError(
+                [Fault(f"the clip transform {name}", transforms[name].kind, f"its kind must be {', '.join(kinds)}")]
+            )
     made = [transforms[name]() for name in transforms.names()]
-    return sorted(made, key=lambda transform: get_args(Kind).index(transform.kind))
+    return sorted(made, key=lambda transform: kinds.index(transform.kind))
