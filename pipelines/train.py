@@ -9,6 +9,7 @@ from varml.config.params import Params
 from varml.config.space import searched_values
 from varml.data.manifest import class_names, read_manifest
 from varml.data.mirror_pairs import mirror_warnings
+from varml.flow.estimator import estimator_state
 from varml.ground.content_key import file_digest
 from varml.ground.engine import resolve_num_workers
 from varml.ground.paths import BEST, MANIFEST, MODEL
@@ -61,11 +62,10 @@ def _train(winner: Params, run: TrackedRun) -> LoadedModel:
             probe=winner.ingest.probe,
             frames=winner.frames,
             flow=winner.flow,
-            # The model brings its backbone's weights along; where they came from is a path of this machine.
-            features=winner.features.model_copy(update={"weights": {}}),
+            features=winner.features,
         ),
     )
-    return LoadedModel(description, backbone, recognizer)
+    return LoadedModel(description, backbone, recognizer, estimator_state(winner.flow.estimator, winner.flow.weights))
 
 
 def _augmented(manifest: pd.DataFrame, winner: Params, backbone: Backbone) -> AugmentedFeatures:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from varml.config.check import check_params, source_folder
+from varml.config.check import WEIGHTS_OF, check_params, source_folder
 from varml.errors import ConfigError, Fault
 
 Changed = Callable[[dict[str, Any]], dict[str, Any]]
@@ -59,16 +59,18 @@ def test_the_shipped_params_pass(check: Check):
         ("model.fusion", "concta", "model.fusion", "concat"),
         ("flow.estimator", "farnback", "flow.estimator", "farneback"),
         ("search.space.model.fusion.choices", ["concat", "lat"], "search.space.model.fusion", "late"),
+        ("flow.weights", {"farnback": "w.pth"}, "flow.weights", "farneback"),
+        ("features.weights", {"tf_eficientnet_lite0": "w.pth"}, "features.weights", "tf_efficientnet_lite0"),
         ("search.space.model.backbone.choices", ["efficientnet_lite0"], "search.space.model.backbone", "tf_eff"),
     ],
 )
 def test_a_misspelt_name_of_a_registry(check: Check, path: str, value: Any, at: str, nearest: str):
     (fault,) = check({path: value})
     assert fault.path == at
-    assert fault.value == (value[-1] if isinstance(value, list) else value)
+    assert fault.value == (list(value)[-1] if isinstance(value, list | dict) else value)
     assert fault.nearest is not None
     assert fault.nearest.startswith(nearest)
-    names = VALID[path.removeprefix("search.space.").removesuffix(".choices")]
+    names = VALID[WEIGHTS_OF.get(path, path.removeprefix("search.space.").removesuffix(".choices"))]
     assert fault.rule == f"must be one of {', '.join(names)}"
 
 

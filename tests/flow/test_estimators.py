@@ -11,6 +11,7 @@ import pytest
 import torch
 from known_motion import field_of, motion, warped
 
+from varml.errors import FlowError
 from varml.flow.estimator import estimate_flow, estimators, make_estimator
 from varml.flow.estimators.raft import Raft
 
@@ -146,3 +147,16 @@ def test_a_segment_does_not_depend_on_the_others(name: str, frames: np.ndarray):
 def test_an_unknown_estimator():
     with pytest.raises(KeyError, match=r"no flow estimator is named 'farnback'.*did you mean 'farneback'"):
         estimate_flow(np.zeros((1, 2, 32, 32, 3), np.uint8), "farnback")
+
+
+@pytest.mark.parametrize(("answer", "rule"), [(np.full((32, 32, 2), np.nan), "NaN"), (np.zeros((32, 32)), "shape")])
+def test_what_is_no_flow_is_refused(monkeypatch: pytest.MonkeyPatch, answer: np.ndarray, rule: str):
+    class Broken:
+        error_px = 1.0
+
+        def estimate(self, previous: np.ndarray, following: np.ndarray) -> np.ndarray:
+            return answer.astype(np.float32)
+
+    monkeypatch.setitem(estimators._entries, "broken", Broken)
+    with pytest.raises(FlowError, match=f"broken gives flow .*{rule}.*choose another flow.estimator"):
+        estimate_flow(np.zeros((1, 2, 32, 32, 3), np.uint8), "broken")

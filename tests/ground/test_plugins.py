@@ -12,7 +12,7 @@ import pytest
 from varml.errors import ConfigError
 from varml.ground import plugins
 from varml.ground.engine import map_isolated, map_parallel
-from varml.ground.plugins import code_identity, load_plugins, plugin_digests
+from varml.ground.plugins import code_identity, load_plugins, plugin_digests, plugin_faults
 from varml.ground.registry import Registry
 
 shapes: Registry[type] = Registry("shape")
@@ -115,6 +115,23 @@ def test_the_code_of_a_part_is_its_files_outside_the_package(tmp_path: Path):
     assert code_identity(own)[0] == before[0]
     assert code_identity(own)[1] != before[1]
     assert code_identity(Registry) == []
+
+
+def test_of_a_package_every_file_counts(tmp_path: Path):
+    write(tmp_path / "ovals" / "__init__.py", "from ovals.inner import Oval")
+    inner = write(tmp_path / "ovals" / "inner.py", OVAL.format(name="oval"))
+    load_plugins(["ovals"], tmp_path)
+    before = plugin_digests(["ovals"]), code_identity(shapes["oval"])
+    inner.write_text(OVAL.format(name="oval") + "\n")
+    after = plugin_digests(["ovals"]), code_identity(shapes["oval"])
+    assert before[0] != after[0]
+    assert before[1] != after[1]
+
+
+def test_what_a_plugin_itself_cannot_import_is_named(tmp_path: Path):
+    write(tmp_path / "torchaug_own.py", "import torchaug")
+    (fault,) = plugin_faults(["torchaug_own"], tmp_path)
+    assert "raises ModuleNotFoundError: No module named 'torchaug'" in fault.rule
 
 
 @pytest.mark.parametrize("how", ["parallel", "isolated"])

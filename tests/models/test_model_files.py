@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import save_file
 from tiny_model import NUM_STEPS, build
 
 from varml.config.params import Model
 from varml.config.tree import set_path
 from varml.errors import ModelError
+from varml.flow.estimator import estimate_flow, estimator_state
 from varml.ground.content_key import file_digest
+from varml.ground.torchvision_shim import import_torchvision
 from varml.models.backbones import Backbone
 from varml.models.model_files import FORMAT, LoadedModel, load_model, model_digest, save_model
 
@@ -128,3 +132,43 @@ def test_weights_of_another_network_are_refused(tiny_backbone: Backbone, model: 
     save_model(tmp_path, LoadedModel(other, made.backbone, made.recognizer))
     with pytest.raises(ModelError):
         load_model(tmp_path)
+
+
+@pytest.fixture
+def with_flow(tiny_backbone: Backbone, model: Model, tmp_path: Path) -> Path:
+    """A model whose flow estimator has weights of its own, from a file that has gone since."""
+    import_torchvision()
+    from torchvision.models.optical_flow import raft_small
+
+    weights = tmp_path / "raft.safetensors"
+    save_file(raft_small(weights=None).state_dict(), weights)
+    made = build(tiny_backbone, model)
+    flow = made.description.preprocessing.flow
+    named = flow.model_copy(update={"estimator": "raft_small", "weights": {"raft_small": str(weights)}})
+    preprocessing = made.description.preprocessing.model_copy(update={"flow": named})
+    description = made.description.model_copy(update={"preprocessing": preprocessing})
+    state = estimator_state("raft_small", named.weights)
+    save_model(tmp_path / "model", LoadedModel(description, made.backbone, made.recognizer, state))
+    weights.unlink()
+    return tmp_path / "model"
+
+
+def test_a_model_brings_the_weights_of_its_flow_estimator(with_flow: Path, tmp_path: Path) -> None:
+    assert str(tmp_path) not in (with_flow / "model.json").read_text()
+    loaded = load_model(with_flow)
+    flow = loaded.description.preprocessing.flow
+    frames = np.random.default_rng(0).integers(0, 256, (1, 2, 40, 50, 3), dtype=np.uint8)
+    assert estimate_flow(frames, flow.estimator, flow.weights).any()
+    save_model(tmp_path / "again", loaded)
+    assert model_digest(tmp_path / "again") == model_digest(with_flow)
+
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_weights_of_the_flow_estimator_that_were_altered_are_refused(with_flow: Path, missing: bool) -> None:
+    file = with_flow / "flow.safetensors"
+    content = file.read_bytes()
+    file.unlink()
+    if not missing:
+        file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(ModelError, match=r"flow\.safetensors is missing or was altered"):
+        load_model(with_flow)

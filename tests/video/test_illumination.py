@@ -83,6 +83,12 @@ def test_gray_world_clips_what_is_too_bright_and_leaves_black_alone():
     assert not gray_world(np.zeros(SHAPE, np.uint8)).any()
 
 
+def test_gray_world_makes_no_colours_of_the_noise_in_red_light():
+    frames = np.zeros((1, 1, 4, 4, 3), np.uint8)
+    frames[..., 0], frames[..., 2] = 200, np.arange(16).reshape(4, 4) % 2
+    assert compensate(frames, "gray_world")[..., 2].max() == 4
+
+
 def test_clahe_spreads_lightness_and_leaves_hues_alone():
     frame = ramp(100, 120)[0, 0]
     frame[..., 0] += 30  # reddish

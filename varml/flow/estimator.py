@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import cv2
 import numpy as np
@@ -53,6 +53,10 @@ class PretrainedEstimator(ABC):
     def estimate(self, previous: Gray, following: Gray) -> Flow:
         """Return the displacement (see :class:`FlowEstimator`)."""
 
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """Return its weights as tensors by name, which a safetensors file can give to a new instance."""
+
     @classmethod
     @abstractmethod
     def weights_identity(cls, weights: Path | None) -> str:
@@ -76,6 +80,12 @@ def weights_identity(name: str, weights: Mapping[str, str]) -> str | None:
     """Return text that changes when the weights of the estimator would; None where it has none."""
     kind = estimators[name]
     return kind.weights_identity(_named_file(name, weights)) if issubclass(kind, PretrainedEstimator) else None
+
+
+def estimator_state(name: str, weights: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return the weights of the estimator, for a model to carry; None where it has none."""
+    estimator = make_estimator(name, weights)
+    return estimator.state_dict() if isinstance(estimator, PretrainedEstimator) else None
 
 
 def estimate_flow(frames: RgbFrames, name: str, weights: Mapping[str, str] | None = None) -> Flow:

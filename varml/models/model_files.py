@@ -22,6 +22,7 @@ from varml.ground.content_key import file_digest
 FORMAT = 3
 DESCRIPTION = "model.json"
 WEIGHTS = "weights.safetensors"
+FLOW_WEIGHTS = "flow.safetensors"  # of a flow estimator that has any
 CHECKSUMS = "checksums.json"
 
 
@@ -47,11 +48,12 @@ class Description(Section):
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A description with its networks, ready to predict."""
+    """A description with its networks, ready to predict; ``flow_state`` are the flow estimator's weights, if any."""
 
     description: Description
     backbone: Any  # varml.models.backbones.Backbone
     recognizer: Any  # varml.models.recognizer.Recognizer
+    flow_state: dict[str, Any] | None = None
 
 
 def save_model(folder: Path, model: LoadedModel) -> None:
@@ -60,9 +62,12 @@ def save_model(folder: Path, model: LoadedModel) -> None:
 
     state = {f"backbone.{name}": tensor for name, tensor in model.backbone.state_dict().items()}
     state |= {f"recognizer.{name}": tensor for name, tensor in model.recognizer.state_dict().items()}
-    write_bytes(folder / WEIGHTS, save({name: tensor.contiguous() for name, tensor in state.items()}))
-    write_json(folder / DESCRIPTION, model.description.model_dump())
-    write_json(folder / CHECKSUMS, {name: file_digest(folder / name) for name in (DESCRIPTION, WEIGHTS)})
+    parts = {WEIGHTS: state} | ({FLOW_WEIGHTS: model.flow_state} if model.flow_state else {})
+    for name, tensors in parts.items():
+        write_bytes(folder / name, save({key: tensor.contiguous() for key, tensor in tensors.items()}))
+    # The model brings its weights along; where they came from is a path of this machine.
+    write_json(folder / DESCRIPTION, _with_weights(model.description, features={}, flow={}).model_dump())
+    write_json(folder / CHECKSUMS, {name: file_digest(folder / name) for name in (DESCRIPTION, *parts)})
 
 
 def load_model(folder: Path) -> LoadedModel:
@@ -70,7 +75,7 @@ def load_model(folder: Path) -> LoadedModel:
 
     Raises ModelError where a file is missing, altered since it was saved, or of another format.
     """
-    verify(folder)
+    names = verify(folder)
     description = _read_description(folder)
     from safetensors.torch import load_file
 
@@ -92,26 +97,42 @@ def load_model(folder: Path) -> LoadedModel:
             f"{folder / WEIGHTS} does not fit the network that model.json describes; install the versions of timm and "
             "varml that saved it, or make the model again"
         ) from error
-    return LoadedModel(description, backbone.eval(), recognizer.eval())
+    file = (folder / FLOW_WEIGHTS).resolve()
+    flow_state = load_file(file) if FLOW_WEIGHTS in names else None
+    if flow_state:
+        flow = {description.preprocessing.flow.estimator: str(file)}
+        description = _with_weights(description, features={}, flow=flow)
+    return LoadedModel(description, backbone.eval(), recognizer.eval(), flow_state)
 
 
-def verify(folder: Path) -> None:
-    """Raise ModelError unless every file has the sha256 that it was saved with."""
+def verify(folder: Path) -> list[str]:
+    """Return the names of the model's files; raise ModelError unless each has the sha256 that it was saved with."""
     try:
         expected = json.loads((folder / CHECKSUMS).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(f"{folder} holds no complete model ({CHECKSUMS}: {error}); run `dvc repro`") from error
-    if not isinstance(expected, dict) or set(expected) != {DESCRIPTION, WEIGHTS}:
+    needed = {DESCRIPTION, WEIGHTS}
+    if not isinstance(expected, dict) or not needed <= set(expected) <= {*needed, FLOW_WEIGHTS}:
         raise ModelError(f"{folder / CHECKSUMS} must list {DESCRIPTION} and {WEIGHTS}; make the model again")
     for name, digest in expected.items():
         path = folder / name
         if not path.is_file() or file_digest(path) != digest:
             raise ModelError(f"{path} is missing or was altered after it was saved; do not use it, make it again")
+    return list(expected)
 
 
 def model_digest(folder: Path) -> str:
     """Return the sha256 that stands for the whole model."""
     return file_digest(folder / CHECKSUMS)
+
+
+def _with_weights(description: Description, features: dict[str, str], flow: dict[str, str]) -> Description:
+    preprocessing = description.preprocessing
+    parts = {"features": features, "flow": flow}
+    changed = {
+        name: getattr(preprocessing, name).model_copy(update={"weights": weights}) for name, weights in parts.items()
+    }
+    return description.model_copy(update={"preprocessing": preprocessing.model_copy(update=changed)})
 
 
 def _check_names(description: Description) -> None:

@@ -11,7 +11,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from varml.errors import ConfigError
 from varml.video.transforms.affine import affine
+from varml.video.transforms.augment import in_order
 from varml.video.transforms.blur import blurred
 from varml.video.transforms.box import Box
 from varml.video.transforms.clip_tensors import ClipTensors, clip_tensors
@@ -20,8 +22,10 @@ from varml.video.transforms.erasing import erased
 from varml.video.transforms.grayscale import Grayscale
 from varml.video.transforms.horizontal_flip import mirrored
 from varml.video.transforms.random_resized_crop import LARGEST_CUT, draw_box, resized_crop
+from varml.video.transforms.rotation import Rotation
 from varml.video.transforms.speed_change import played
 from varml.video.transforms.temporal_jitter import TemporalJitter, draw_places
+from varml.video.transforms.transform import transforms
 
 Seeded = Callable[[int], torch.Generator]
 SIDE = 9
@@ -245,3 +249,12 @@ def test_speed_spreads_frames_about_the_middle_and_scales_vectors(
     made = played(clip_tensors(stored, flow, 0, 2), speed)
     assert (made.rgb[0, :, 0, 0, 0] * 255).round().tolist() == frames
     assert made.flow[0, :, 0, 0, 0].tolist() == pytest.approx(vectors)
+
+
+def test_a_transform_of_no_kind_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Odd(Rotation):
+        kind = "plaice"
+
+    monkeypatch.setitem(transforms._entries, "odd", Odd)
+    with pytest.raises(ConfigError, match=r"the clip transform odd = 'plaice': its kind must be time, place, cover"):
+        in_order()

@@ -31,7 +31,13 @@ class Raft(PretrainedEstimator):
     hub_file: ClassVar[str] = "raft_large_C_T_SKHT_V2-ff5fadd5.pth"
 
     def __init__(self, weights: Path | None = None) -> None:
-        self._network = _load_network(self.architecture, self.hub_file, weights)
+        # A file may be replaced by another one of its name while a server lives.
+        stamp = None if weights is None else weights.stat().st_mtime_ns
+        self._network = _load_network(self.architecture, self.hub_file, weights, stamp)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the network's weights."""
+        return dict(self._network.state_dict())
 
     @classmethod
     def weights_identity(cls, weights: Path | None) -> str:
@@ -59,7 +65,7 @@ def _padded(side: int) -> int:
 
 
 @lru_cache(maxsize=1)
-def _load_network(architecture: str, hub_file: str, weights: Path | None) -> Any:
+def _load_network(architecture: str, hub_file: str, weights: Path | None, stamp: int | None) -> Any:
     """Return the network with its weights, in eval mode; a worker estimates many videos with one."""
     from varml.ground.torchvision_shim import import_torchvision
 
