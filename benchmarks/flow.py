@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import argparse
 import resource
-import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
-from itertools import islice, pairwise
+from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -25,31 +24,21 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import psutil
-from sklearn.datasets import load_sample_image
 
-from benchmarks.decode import EXTENSIONS
 from benchmarks.interleaved import interleaved
+from benchmarks.known_warps import Gray, Quality, measure, photographs, usable_ways, video_frames
 from benchmarks.report import Figure, report
-from benchmarks.tvl1 import TvL1
+from benchmarks.tvl1 import NO_CONTRIB, OPPONENT, TvL1
 from varml.config import load_params
 from varml.config.params import Flow as FlowParams
-from varml.errors import WeightsError
-from varml.flow.estimator import FlowEstimator, estimators, make_estimator
+from varml.flow.estimators.dis import NUM_REFINEMENTS
 from varml.flow.store import FlowTask, extract_flow
 from varml.ground.engine import map_parallel
-from varml.video.container import decode
 from varml.video.frames import read_frames
 from varml.video.pack import write_pack
 
 SIDES_PX = (128, 224)
-MARGIN = 0.08  # of the side; there the field leads out of the image
-ROUNDS = 3
-NUM_IMAGES, FRAME = 6, 10
 NUM_SEGMENTS, SHORT_SIDE_PX = 8, 160
-OPPONENT = "TV-L1"
-Array = npt.NDArray[np.float32]
-Gray = npt.NDArray[np.uint8]
-Case = tuple[Gray, Gray, Array]  # previous, following, the true flow
 
 
 def main() -> None:
@@ -57,44 +46,29 @@ def main() -> None:
     arguments = _arguments()
     cv2.setNumThreads(1)
     images = video_frames(arguments.source) if arguments.source else photographs()
+    ways, left_out = usable_ways()
     if arguments.contrib is None:
-        print(f"{OPPONENT} is left out: --contrib names no folder of opencv-contrib (benchmarks/tvl1.py says how)")
-    known, figures = usable_estimators(), []
+        left_out.append(f"{OPPONENT} is left out: {NO_CONTRIB}")
+    print("\n".join(left_out))
+    figures: list[Figure] = []
     with TvL1(arguments.contrib) if arguments.contrib else nullcontext() as opponent:
+        ways |= {OPPONENT: opponent.estimate} if opponent else {}
         for side_px in SIDES_PX:
-            figures += measure_estimators(side_px, images, known, opponent)
+            figures += _estimator_figures(side_px, measure(ways, images, side_px))
     with tempfile.TemporaryDirectory() as folder:
         figures += measure_stage(Path(folder), images)
     report("flow, one thread", figures, arguments.json)
 
 
-def measure_estimators(
-    side_px: int, images: list[Gray], known: dict[str, FlowEstimator], opponent: TvL1 | None
-) -> list[Figure]:
-    """Return speed and error of all estimators on square images of ``side_px``."""
-    cases = [case for number, image in enumerate(images) for case in warped_cases(_square(image, side_px), number)]
-    taken: dict[str, list[float]] = {}
-    errors: dict[str, list[float]] = {}
-    for _ in range(ROUNDS):
-        for previous, following, true in cases:
-            answers = {name: timed(known[name], previous, following) for name in known}
-            answers |= {OPPONENT: opponent.estimate(previous, following)} if opponent else {}
-            for name, (seconds, flow) in answers.items():
-                taken.setdefault(name, []).append(seconds)
-                errors.setdefault(name, []).append(end_point_error(flow, true))
-    return list(_estimator_figures(side_px, taken, errors))
-
-
-def _estimator_figures(side_px: int, taken: dict[str, list[float]], errors: dict[str, list[float]]) -> Iterator[Figure]:
-    seconds = {name: statistics.median(values) for name, values in taken.items()}
-    error = {name: statistics.fmean(values) for name, values in errors.items()}
+def _estimator_figures(side_px: int, measured: dict[str, Quality]) -> Iterator[Figure]:
     default = load_params().flow.estimator
-    goal = error.get(OPPONENT)
-    for name in seconds:
-        yield Figure(f"{side_px} px: {name}, a pair", 1e3 * seconds[name], "ms")
-        yield Figure(f"{side_px} px: {name}, end-point error", error[name], "px", goal if name == default else None)
-    if OPPONENT in seconds:
-        times = seconds[OPPONENT] / seconds[default]
+    goal = measured[OPPONENT].error_px if OPPONENT in measured else None
+    for name, quality in measured.items():
+        yield Figure(f"{side_px} px: {name}, a pair", 1e3 * quality.seconds, "ms")
+        bound = goal if name == default else None
+        yield Figure(f"{side_px} px: {name}, end-point error", quality.error_px, "px", bound)
+    if OPPONENT in measured:
+        times = measured[OPPONENT].seconds / measured[default].seconds
         yield Figure(f"{side_px} px: {default} is faster than {OPPONENT}", times, "times", 40, at_least=True)
 
 
@@ -142,6 +116,7 @@ def bare_flow(frames: Path) -> None:
         _IN_MEMORY[frames] = read_frames(frames)
     solver = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     solver.setFinestScale(0)
+    solver.setVariationalRefinementIterations(NUM_REFINEMENTS)
     for segment in _IN_MEMORY[frames]:
         gray = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in segment]
         for previous, following in pairwise(gray):
@@ -162,51 +137,6 @@ def _extract_many(frames: Path, folder: Path, params: FlowParams, num_videos: in
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def usable_estimators() -> dict[str, FlowEstimator]:
-    """Return an instance of each registered estimator that has its weights; say which have none."""
-    usable = {}
-    for name in estimators.names():
-        try:
-            usable[name] = make_estimator(name)
-        except WeightsError as error:
-            print(f"{name} is left out: {error}")
-    return usable
-
-
-def timed(estimator: FlowEstimator, previous: Gray, following: Gray) -> tuple[float, Array]:
-    """Return the seconds of CPU of one estimate, and the flow."""
-    start = time.process_time()
-    flow = estimator.estimate(previous, following)
-    return time.process_time() - start, flow
-
-
-def end_point_error(flow: Array, true: Array) -> float:
-    """Return the mean distance in px between where pixels went and where they are said to have gone."""
-    margin = round(MARGIN * flow.shape[0])
-    inner = slice(margin, -margin), slice(margin, -margin)
-    return float(np.linalg.norm(flow[inner] - true[inner], axis=-1).mean())
-
-
-def warped_cases(image: Gray, seed: int) -> Iterator[Case]:
-    """Yield pairs whose flow is known exactly: ``previous`` is read from ``image`` along the field."""
-    side = image.shape[0]
-    places = np.stack(np.meshgrid(np.arange(side), np.arange(side)), axis=-1).astype(np.float32)
-    for field in known_fields(places, np.random.default_rng(seed)):
-        along = places + field
-        yield cv2.remap(image, along, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT), image, field
-
-
-def known_fields(places: Array, generator: np.random.Generator) -> Iterator[Array]:
-    """Yield a smooth field of some pixels, a turn by 2 degrees, a zoom by 3% and a shift."""
-    side = len(places)
-    coarse = generator.normal(0, 2, (5, 5, 2)).astype(np.float32)
-    yield cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)
-    for angle, scale in ((2, 1), (0, 1.03)):
-        matrix = cv2.getRotationMatrix2D(((side - 1) / 2, (side - 1) / 2), angle, scale)
-        yield (places @ (matrix[:, :2] - np.eye(2)).T + matrix[:, 2]).astype(np.float32)
-    yield np.broadcast_to(generator.uniform(-3, 3, 2).astype(np.float32), places.shape).copy()
-
-
 def stored_frames(images: list[Gray]) -> npt.NDArray[np.uint8]:
     """Return (8, 2, 160, 214, 3): each segment shows one image that turns and zooms a little."""
     size = (round(SHORT_SIDE_PX * 4 / 3), SHORT_SIDE_PX)
@@ -214,26 +144,6 @@ def stored_frames(images: list[Gray]) -> npt.NDArray[np.uint8]:
     chosen = [cv2.resize(images[i % len(images)], size, interpolation=cv2.INTER_AREA) for i in range(NUM_SEGMENTS)]
     pairs = [[image, cv2.warpAffine(image, matrix, size, borderMode=cv2.BORDER_REFLECT)] for image in chosen]
     return np.repeat(np.asarray(pairs)[..., None], 3, axis=-1)
-
-
-def photographs() -> list[Gray]:
-    """Return scikit-learn's two photographs."""
-    return [cv2.cvtColor(load_sample_image(name), cv2.COLOR_RGB2GRAY) for name in ("china.jpg", "flower.jpg")]
-
-
-def video_frames(source: Path) -> list[Gray]:
-    """Return one frame of some videos below ``source``."""
-    videos = [path for path in sorted(source.rglob("*")) if path.suffix in EXTENSIONS]
-    chosen = videos[:: max(len(videos) // NUM_IMAGES, 1)][:NUM_IMAGES]
-    found = [next(islice(decode(path), FRAME, None), None) for path in chosen]
-    return [cv2.cvtColor(frame.to_ndarray(format="rgb24"), cv2.COLOR_RGB2GRAY) for frame in found if frame]
-
-
-def _square(image: Gray, side_px: int) -> Gray:
-    short = min(image.shape)
-    top, left = ((side - short) // 2 for side in image.shape)
-    crop = image[top : top + short, left : left + short]
-    return cv2.resize(crop, (side_px, side_px), interpolation=cv2.INTER_AREA)
 
 
 def _arguments() -> argparse.Namespace:

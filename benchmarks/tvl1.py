@@ -1,4 +1,4 @@
-"""TV-L1 of opencv-contrib in a process of its own, the opponent of :mod:`benchmarks.flow`.
+"""TV-L1 of opencv-contrib in a process of its own, the opponent of :mod:`benchmarks.flow` and :mod:`benchmarks.motion`.
 
 opencv-contrib holds all of OpenCV once more and must not be installed beside it, so it lies in a folder of its own::
 
@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+OPPONENT = "TV-L1"
+NO_CONTRIB = "--contrib names no folder of opencv-contrib (benchmarks/tvl1.py says how)"
 Image = npt.NDArray[Any]
 
 

@@ -13,19 +13,17 @@ import torch
 from varml.config.params import Features
 from varml.flow.store import compand
 from varml.ground.engine import map_parallel
-from varml.models.backbones import Backbone, build_backbone
+from varml.models.backbones import Backbone
 from varml.models.features import (
     FeatureTask,
     compute_features,
     extract_features,
-    flow_images,
     rgb_images,
-    standardise_flow,
 )  # fmt: skip
 from varml.video.pack import write_pack
 
 S, F, HEIGHT, WIDTH, BOUND_PX = 2, 3, 40, 48, 16.0
-PARAMS = Features(image_size_px=64, grid_size=2, weights={})
+PARAMS = Features(image_size_px=64, grid_size=2, flow_images="both", weights={})
 
 
 def random_video(seed: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
@@ -34,47 +32,7 @@ def random_video(seed: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8
     return frames, compand(rng.normal(0, 3, (S, F - 1, HEIGHT, WIDTH, 2)).astype(np.float32), BOUND_PX)
 
 
-def constant_flow(u_px: float, v_px: float) -> npt.NDArray[np.uint8]:
-    return compand(np.full((1, 1, 4, 6, 2), (u_px, v_px), dtype=np.float32), BOUND_PX)
-
-
 # Images.
-
-
-def test_no_flow_is_the_middle_of_both_directions_and_no_magnitude() -> None:
-    image = flow_images(constant_flow(0, 0))
-    assert image.shape == (1, 3, 4, 6)
-    assert [channel.unique().tolist() for channel in image[0]] == [[0.5], [0.5], [0.0]]
-
-
-@pytest.mark.parametrize(
-    ("u_px", "v_px", "expected"),
-    [
-        (4, 0, (0.75, 0.5, 0.5 / 2**0.5)),  # the square root of 4 / 16 is a half
-        (-4, 0, (0.25, 0.5, 0.5 / 2**0.5)),
-        (0, 4, (0.5, 0.75, 0.5 / 2**0.5)),
-        (16, -16, (1, 0, 1)),
-        (99, -99, (1, 0, 1)),  # clipped
-    ],
-)
-def test_flow_raises_its_own_channel_and_the_magnitude(
-    u_px: float, v_px: float, expected: tuple[float, float, float]
-) -> None:
-    image = flow_images(constant_flow(u_px, v_px))
-    channels = [channel.unique().tolist() for channel in image[0]]
-    assert all(len(values) == 1 for values in channels)
-    assert [values[0] for values in channels] == pytest.approx(expected, abs=0.5 / 127)
-
-
-def test_flow_has_a_standardisation_of_its_own() -> None:
-    # The square root of 4 / 16 is a half, of rest 0, and of all that the bound allows 1.
-    values = [
-        standardise_flow(flow_images(constant_flow(u_px, 0)))[0, :2, 0, 0].tolist() for u_px in (-16, -4, 0, 4, 16)
-    ]
-    assert [v for _, v in values] == [0] * 5
-    assert [u for u, _ in values] == pytest.approx([-1, -0.5, 0, 0.5, 1], abs=1 / 127)
-    # By ImageNet's mean and std rest would not be 0.
-    assert build_backbone("test_efficientnet", 64, None).standardise(torch.full((1, 3, 1, 1), 0.5)).abs().min() > 0.01
 
 
 def test_each_stream_is_standardised_in_its_own_way(tiny_backbone: Backbone) -> None:
@@ -102,7 +60,7 @@ def test_shapes_and_type(tiny_backbone: Backbone) -> None:
     features = compute_features(tiny_backbone, *random_video(0), PARAMS)
     assert {stream: (array.shape, array.dtype) for stream, array in features.items()} == {
         "rgb": ((S, 4, 96), np.float16),
-        "flow": ((S * (F - 1), 4, 96), np.float16),
+        "flow": ((2 * S * (F - 1), 4, 96), np.float16),  # two images a step
     }
     assert all(np.isfinite(array).all() for array in features.values())
 
@@ -129,7 +87,7 @@ def test_each_stream_comes_from_its_own_images_in_their_order(tiny_backbone: Bac
     assert np.allclose(turned["rgb"], features["rgb"][::-1], atol=1e-3)
     assert not np.allclose(turned["rgb"], features["rgb"], atol=1e-3)
     assert np.array_equal(turned["flow"], features["flow"])
-    of_turned_flow = compute_features(tiny_backbone, frames, flow[::-1], PARAMS)["flow"].reshape(S, F - 1, 4, 96)
+    of_turned_flow = compute_features(tiny_backbone, frames, flow[::-1], PARAMS)["flow"].reshape(S, 2 * (F - 1), 4, 96)
     assert np.allclose(of_turned_flow[::-1].reshape(features["flow"].shape), features["flow"], atol=1e-3)
 
 
@@ -149,7 +107,7 @@ def test_stored_features_do_not_depend_on_the_number_of_threads(tmp_path: Path) 
     for num_threads in (1, 2):
         torch.set_num_threads(num_threads)
         target = tmp_path / f"{num_threads}.safetensors"
-        params = Features(image_size_px=128, grid_size=2, weights={})
+        params = Features(image_size_px=128, grid_size=2, flow_images="both", weights={})
         task = FeatureTask(tmp_path / "frames", tmp_path / "flow", target, "tf_efficientnet_lite0", params)
         try:
             list(map_parallel(extract_features, [task], num_workers=1))

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 PARENT_FOLDER = "parent_folder"
 Balance = Literal["none", "weights", "sampler"]
 Illumination = Literal["none", "clahe", "gray_world"]
+FlowImages = Literal["direction", "magnitude", "both"]
 
 
 class Section(BaseModel):
@@ -159,6 +160,7 @@ class Features(Section):
 
     image_size_px: int = Field(ge=32, le=1024)
     grid_size: int = Field(ge=1, le=16)
+    flow_images: FlowImages = Field(description="what of each step of flow the backbone is shown")
     weights: dict[str, str] = Field(description="backbone name to a safetensors file of its weights")
 
 

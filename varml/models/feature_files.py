@@ -17,7 +17,7 @@ from varml.ground.paths import FEATURES
 from varml.models.weights import weights_identity
 
 # Raise it when the same frames, flow and weights give other features.
-VERSION = 2
+VERSION = 3
 SUFFIX = ".safetensors"
 
 

@@ -1,7 +1,7 @@
 """Frozen features of both streams: what the search trains on, and what prediction computes from raw video.
 
-RGB takes the middle frame of each segment, flow every step. Flow is shown to the backbone as an image: u, v and
-magnitude on the stored square-root curve. Features are averaged onto a g x g grid.
+RGB takes the middle frame of each segment, flow every step, as one image or two (:mod:`varml.models.flow_images`).
+Features are averaged onto a g x g grid.
 
 RGB is standardised by the mean and std of the backbone's weights. Flow has its own, 0.5 and 0.5 whatever the backbone:
 u and v come to lie between -1 and 1 with rest at 0, for the colours of photographs say nothing about motion.
@@ -22,16 +22,17 @@ from safetensors.numpy import save
 from torch import Tensor
 
 from varml.config.params import Features as FeatureParams
-from varml.flow.store import PackedFlow, read_packed_flow, unit_curve
+from varml.flow.store import PackedFlow, read_packed_flow
 from varml.ground.atomic import write_bytes
 from varml.ground.threads import one_thread
 from varml.models.backbones import Backbone, build_backbone
+from varml.models.flow_images import flow_images, standardise_flow
 from varml.video.frames import middle_of, read_frames
 from varml.video.reader import Frames
 
-FLOW_MEAN, FLOW_STD = 0.5, 0.5
 _LARGEST = float(np.finfo(np.float16).max)
-StreamFeatures = dict[str, npt.NDArray[np.float16]]  # stream to (T, G, D), G = grid_size squared
+StepFeatures = npt.NDArray[np.float16]  # (T, G, D), G = grid_size squared
+StreamFeatures = dict[str, StepFeatures]
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def extract_features(task: FeatureTask) -> None:
 def compute_features(
     backbone: Backbone, frames: Frames, packed_flow: PackedFlow, params: FeatureParams
 ) -> StreamFeatures:
-    """Return ``rgb`` (S, G, D) and ``flow`` (S*(F-1), G, D), float16.
+    """Return ``rgb`` (S, G, D) and ``flow`` (T, G, D), float16; T is the number of flow's images.
 
     ``frames`` is (S, F, H, W, 3) uint8, of which the middle frame is seen, and ``packed_flow`` (S, F-1, 2H, W, 1)
     uint8, both as stored. One video is one batch, so that a video's features do not depend on which others are
@@ -72,12 +73,12 @@ def rgb_input(backbone: Backbone, frames: Frames, params: FeatureParams) -> Tens
 
 
 def flow_input(packed_flow: PackedFlow, params: FeatureParams) -> Tensor:
-    """Return what the backbone sees of stored flow, (S*(F-1), 3, s, s) float32, standardised."""
-    return standardise_flow(_scaled(flow_images(packed_flow), params))
+    """Return what the backbone sees of stored flow, (T, 3, s, s) float32, standardised."""
+    return standardise_flow(_scaled(flow_images(packed_flow, params.flow_images), params))
 
 
-def features_of(backbone: Backbone, images: Tensor, params: FeatureParams) -> npt.NDArray[np.float16]:
-    """Return the features (T, G, D) float16 of standardised ``images``, (T, 3, s, s)."""
+def features_of(backbone: Backbone, images: Tensor, params: FeatureParams) -> StepFeatures:
+    """Return the features of standardised ``images``, (T, 3, s, s)."""
     with torch.inference_mode():
         return _grid(backbone.feature_map(images), params)
 
@@ -88,24 +89,12 @@ def rgb_images(frames: Frames) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(middle)).permute(0, 3, 1, 2).float() / 255
 
 
-def flow_images(packed_flow: PackedFlow) -> Tensor:
-    """Return each step's flow as (S*(F-1), 3, H, W) float from 0 to 1: u and v with rest at 0.5, and magnitude."""
-    curve = torch.from_numpy(unit_curve(packed_flow)).flatten(0, 1).permute(0, 3, 1, 2)  # (T, 2, H, W)
-    magnitude = curve.norm(dim=1, keepdim=True) / 2**0.5
-    return torch.cat([curve / 2 + 0.5, magnitude], dim=1)  # (T, 3, H, W)
-
-
-def standardise_flow(images: Tensor) -> Tensor:
-    """Return :func:`flow_images`, (T, 3, H, W) from 0 to 1, as values from -1 to 1; u and v at rest are 0."""
-    return (images - FLOW_MEAN) / FLOW_STD
-
-
 def _scaled(images: Tensor, params: FeatureParams) -> Tensor:
     size = (params.image_size_px, params.image_size_px)
     return F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
 
 
-def _grid(feature_map: Tensor, params: FeatureParams) -> npt.NDArray[np.float16]:
+def _grid(feature_map: Tensor, params: FeatureParams) -> StepFeatures:
     cells = F.adaptive_avg_pool2d(feature_map, params.grid_size)  # (T, D, g, g)
     # float16 ends at 65504; an infinite feature would make every later loss NaN.
     return cells.flatten(2).transpose(1, 2).clamp(-_LARGEST, _LARGEST).half().contiguous().numpy()  # (T, G, D)

@@ -19,7 +19,7 @@ from varml.flow.estimator import estimators
 from varml.ground.atomic import write_bytes, write_json
 from varml.ground.content_key import file_digest
 
-FORMAT = 3
+FORMAT = 4
 DESCRIPTION = "model.json"
 WEIGHTS = "weights.safetensors"
 FLOW_WEIGHTS = "flow.safetensors"  # of a flow estimator that has any

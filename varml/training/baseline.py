@@ -16,13 +16,17 @@ INVERSE_REGULARISATION = 0.01
 MAX_ITERATIONS = 2000
 
 
+def make_probe() -> Pipeline:
+    """Return the classifier itself, not fitted: features are standardised and given to logistic regression."""
+    return make_pipeline(StandardScaler(), LogisticRegression(C=INVERSE_REGULARISATION, max_iter=MAX_ITERATIONS))
+
+
 def fit_baseline(training: FeatureSet) -> Pipeline:
-    """Return a fitted scikit-learn pipeline over the mean features of both streams, standardised."""
+    """Return a fitted scikit-learn pipeline over the mean features of both streams."""
     # Few groups can leave a fold one class to train on; there is nothing to regress then.
     one_class = len(np.unique(training.labels)) < 2
-    regression = LogisticRegression(C=INVERSE_REGULARISATION, max_iter=MAX_ITERATIONS)
-    classifier = DummyClassifier(strategy="prior") if one_class else regression
-    return make_pipeline(StandardScaler(), classifier).fit(training.means(), training.labels)
+    classifier = make_pipeline(DummyClassifier(strategy="prior")) if one_class else make_probe()
+    return classifier.fit(training.means(), training.labels)
 
 
 def predict_baseline(baseline: Pipeline, features: FeatureSet) -> Probabilities:

@@ -1,0 +1,75 @@
+"""How well frozen features recognise actions: a probe on every group but one, for each group, inside each set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.stats import binomtest, bootstrap
+from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
+
+from varml.training.baseline import make_probe
+
+CONFIDENCE = 0.95
+Means = npt.NDArray[np.float32]  # (N, D): each clip's features, averaged over time and grid
+Probabilities = npt.NDArray[np.float64]  # (N, K)
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Which clips were recognised, (N,) bool, beside the ``rows`` of their labels, sets and groups."""
+
+    rows: pd.DataFrame
+    right: npt.NDArray[np.bool_]
+
+    def accuracy(self, name: str | None = None) -> float:
+        """Return the share of right answers in the set ``name``, or in all."""
+        return float(self._of(name).mean())
+
+    def interval(self, name: str | None = None) -> tuple[float, float]:
+        """Return Wilson's interval around :meth:`accuracy`."""
+        right = self._of(name)
+        found = binomtest(int(right.sum()), len(right)).proportion_ci(CONFIDENCE, "wilson")
+        return float(found.low), float(found.high)
+
+    def gain(self, other: Hits) -> tuple[float, float, float]:
+        """Return how much more of all clips this recognises than ``other``, and the interval of that.
+
+        Groups are drawn anew, not clips: those of one group resemble each other. It holds for what differs between
+        two ways on these groups, and knows nothing of other data.
+        """
+        differences = pd.Series(self.right.astype(float) - other.right).groupby(self.rows["group"].to_numpy()).mean()
+        drawn = bootstrap((differences,), np.mean, confidence_level=CONFIDENCE, method="percentile", rng=0)
+        low, high = drawn.confidence_interval
+        return float(differences.mean()), float(low), float(high)
+
+    def _of(self, name: str | None) -> npt.NDArray[np.bool_]:
+        return self.right if name is None else self.right[(self.rows["set"] == name).to_numpy()]
+
+
+def probabilities(rows: pd.DataFrame, means: Means) -> Probabilities:
+    """Return the class probabilities of each clip by a probe that saw the other groups of its set.
+
+    ``rows`` has the columns label, set and group. Each training must show every class.
+    """
+    found = np.zeros((len(rows), rows["label"].nunique()))
+    for name in sorted(rows["set"].unique()):
+        chosen = np.flatnonzero(rows["set"] == name)
+        of_set = rows.iloc[chosen]
+        found[chosen] = cross_val_predict(
+            make_probe(),
+            means[chosen],
+            of_set["label"],
+            groups=of_set["group"],
+            cv=LeaveOneGroupOut(),
+            method="predict_proba",
+        )
+    return found
+
+
+def hits(rows: pd.DataFrame, scores: Probabilities) -> Hits:
+    """Return which clips have their own class as the most probable one."""
+    classes = np.sort(rows["label"].unique())
+    return Hits(rows, classes[scores.argmax(1)] == rows["label"].to_numpy())
