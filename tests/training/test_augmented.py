@@ -23,7 +23,7 @@ from varml.video.frames import read_frames
 from varml.video.pack import write_pack
 
 SIZE_PX, NUM_SEGMENTS, NUM_FRAMES = 64, 2, 3
-FEATURES = Features(image_size_px=SIZE_PX, grid_size=1, flow_images="both", weights={})
+FEATURES = Features(image_size_px=SIZE_PX, grid_size=1, flow_images="direction", weights={})
 FLOW = Flow(estimator="dis", bound_px=16, jpeg_quality=95)
 LABELS = [0, 0, 1, 1, 0]
 BOTH = ("rgb", "flow")

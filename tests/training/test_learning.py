@@ -32,7 +32,7 @@ NUM_TWINS = 24
 NUM_TRAINING = 2 * 16  # the rest is for testing
 NUM_SEGMENTS = 3
 BACKBONE = "tf_efficientnet_lite0"
-FEATURES = Features(image_size_px=SIZE_PX, grid_size=2, flow_images="both", weights={})
+FEATURES = Features(image_size_px=SIZE_PX, grid_size=2, flow_images="direction", weights={})
 FLOW = Flow(estimator="dis", bound_px=16, jpeg_quality=95)
 TRAIN = Train(num_epochs=40, batch_size=8, lr=3e-3, weight_decay=0.05, label_smoothing=0.1, balance="none", augment=0)
 WELL_ABOVE_CHANCE = 0.9
