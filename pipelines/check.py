@@ -20,7 +20,7 @@ def main() -> None:
         build_backbone(backbone, params.features.image_size_px, params.features.weights)
     make_estimator(params.flow.estimator, params.flow.weights)
     if params.train.augment:
-        in_order()
+        in_order()  # a transform of no kind would end the training, after hours of search
     write_json(CHECK, {"params": "checked"})
 
 

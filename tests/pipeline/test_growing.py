@@ -72,7 +72,8 @@ def test_augmentation_trains_another_model_and_leaves_the_search_alone(finished:
     assert before[0] != after[0]
     assert before[1] == after[1]
     client = MlflowClient(f"sqlite:///{project.root}/mlflow.db")
-    (run, *_) = client.search_runs(["1"], "tags.`varml.kind` = 'train'", max_results=5)
+    experiment = client.get_experiment_by_name("varml")
+    (run, *_) = client.search_runs([experiment.experiment_id], "tags.`varml.kind` = 'train'", max_results=5)
     assert run.data.params["train.augment"] == "0.5"
 
 

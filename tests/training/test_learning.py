@@ -16,12 +16,12 @@ import torch
 
 from varml.config.params import Attention, Features, Flow, Model, Train
 from varml.data.dataset import FeatureSet
-from varml.flow.store import FlowTask, clip_flow, compand, expand, extract_flow
+from varml.flow.store import FlowTask, clip_flow, expand, extract_flow
 from varml.metrics.classification import accuracy
 from varml.models.backbones import Backbone, build_backbone
 from varml.models.features import compute_features
 from varml.training.augmented import AugmentedFeatures
-from varml.training.clips import ClipSet
+from varml.training.clips import ClipSet, as_stored
 from varml.training.loop import fit, predict
 from varml.video.pack import write_pack
 from varml.video.transforms.clip_tensors import ClipTensors, clip_tensors
@@ -126,16 +126,21 @@ Change = Callable[[ClipTensors, int], ClipTensors]
 MIRROR = [1, 0]
 
 
+def motion_videos() -> list[Frames]:
+    """Return the training videos of the motion task, forwards and backwards in turn."""
+    rng = np.random.default_rng(0)
+    forwards = [moving(rng) for _ in range(NUM_TRAINING // 2)]
+    return [np.ascontiguousarray(turned) for video in forwards for turned in (video, video[:, ::-1])]
+
+
 def changed_motion(backbone: Backbone, change: Change, mirror: list[int]) -> FeatureSet:
     """Return the features of the training videos of the motion task, each changed as clip number 0, 1, ..."""
-    rng, made, labels = np.random.default_rng(0), [], []
-    videos = [turned for video in (moving(rng) for _ in range(NUM_TRAINING // 2)) for turned in (video, video[:, ::-1])]
-    for number, frames in enumerate(map(np.ascontiguousarray, videos)):
+    made, labels = [], []
+    for number, frames in enumerate(motion_videos()):
         flow = expand(clip_flow(frames, FLOW), FLOW.bound_px)
         clip = change(clip_tensors(frames, flow, number % 2, 2, mirror), number)
-        rgb, moved = (images.movedim(2, -1).contiguous().numpy() for images in (clip.rgb, clip.flow))
-        shown = np.rint(rgb * 255).astype(np.uint8)
-        made.append(compute_features(backbone, shown, compand(moved, FLOW.bound_px), FEATURES))
+        stored = as_stored(clip, FLOW.bound_px)
+        made.append(compute_features(backbone, stored.frames, stored.flow, FEATURES))
         labels.append(int(clip.label.argmax()))
     features = {stream: np.stack([one[stream] for one in made]) for stream in ("rgb", "flow")}
     names = [f"changed {number}" for number in range(len(made))]
@@ -145,10 +150,9 @@ def changed_motion(backbone: Backbone, change: Change, mirror: list[int]) -> Fea
 @pytest.fixture(scope="module")
 def stored_motion(tmp_path_factory: pytest.TempPathFactory) -> ClipSet:
     """The training videos of the motion task, in files."""
-    folder, rng = tmp_path_factory.mktemp("stored"), np.random.default_rng(0)
+    folder = tmp_path_factory.mktemp("stored")
     frames, flow = ([folder / f"{kind}{number}.pack" for number in range(NUM_TRAINING)] for kind in ("frames", "flow"))
-    videos = [turned for video in (moving(rng) for _ in range(NUM_TRAINING // 2)) for turned in (video, video[:, ::-1])]
-    for video, path, target in zip(videos, frames, flow, strict=True):
+    for video, path, target in zip(motion_videos(), frames, flow, strict=True):
         write_pack(path, video, FLOW.jpeg_quality)
         extract_flow(FlowTask(path, target, FLOW))
     return ClipSet(frames, flow, [number % 2 for number in range(NUM_TRAINING)], MIRROR, FLOW.bound_px)

@@ -9,6 +9,7 @@ from varml.data import copy_rules
 from varml.data.duplicates import Pair
 from varml.data.groups import group_of
 from varml.data.labelled_file import LabelledFile
+from varml.data.names import to_text
 from varml.data.splits import Splits, make_splits
 from varml.errors import DataError
 
@@ -38,8 +39,8 @@ def split_files(files: Sequence[LabelledFile], pairs: Sequence[Pair], params: Pa
 def _need_two_groups(joined: Sequence[str], groups: Sequence[str], pairs: Sequence[Pair]) -> None:
     if len(set(joined)) == 1 < len(set(groups)):
         raise DataError(
-            f"{len(pairs)} pairs of copies, such as {pairs[0].first!r} and {pairs[0].second!r}, join all "
-            f"{len(set(groups))} groups into one, and a test split needs another; remove one of each pair, or set "
+            f"{len(pairs)} pairs of copies, such as '{to_text(pairs[0].first)}' and '{to_text(pairs[0].second)}', join "
+            f"all {len(set(groups))} groups into one, and a test split needs another; remove one of each pair, or set "
             "ingest.duplicates to ignore"
         )
 

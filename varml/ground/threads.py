@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
+def one_thread() -> AbstractContextManager[None]:
     """Run the block with one thread inside torch's operators, and restore their number."""
     import torch
 
-    num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(num_threads)
+    return _one(torch.get_num_threads, torch.set_num_threads)
 
 
-@contextmanager
-def one_opencv_thread() -> Iterator[None]:
+def one_opencv_thread() -> AbstractContextManager[None]:
     """Run the block with one thread inside OpenCV's functions, and restore their number.
 
     OpenCV heeds no variable of the environment, so each of many workers would start a thread for every core.
     """
     import cv2
 
-    num_threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
+    return _one(cv2.getNumThreads, cv2.setNumThreads)
+
+
+@contextmanager
+def _one(get: Callable[[], int], set_to: Callable[[int], None]) -> Iterator[None]:
+    num_threads = get()
+    set_to(1)
     try:
         yield
     finally:
-        cv2.setNumThreads(num_threads)
+        set_to(num_threads)

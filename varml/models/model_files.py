@@ -66,7 +66,7 @@ def save_model(folder: Path, model: LoadedModel) -> None:
     for name, tensors in parts.items():
         write_bytes(folder / name, save({key: tensor.contiguous() for key, tensor in tensors.items()}))
     # The model brings its weights along; where they came from is a path of this machine.
-    write_json(folder / DESCRIPTION, _with_weights(model.description, features={}, flow={}).model_dump())
+    write_json(folder / DESCRIPTION, _with_flow_weights(model.description, {}).model_dump())
     write_json(folder / CHECKSUMS, {name: file_digest(folder / name) for name in (DESCRIPTION, *parts)})
 
 
@@ -101,7 +101,7 @@ def load_model(folder: Path) -> LoadedModel:
     flow_state = load_file(file) if FLOW_WEIGHTS in names else None
     if flow_state:
         flow = {description.preprocessing.flow.estimator: str(file)}
-        description = _with_weights(description, features={}, flow=flow)
+        description = _with_flow_weights(description, flow)
     return LoadedModel(description, backbone.eval(), recognizer.eval(), flow_state)
 
 
@@ -126,26 +126,28 @@ def model_digest(folder: Path) -> str:
     return file_digest(folder / CHECKSUMS)
 
 
-def _with_weights(description: Description, features: dict[str, str], flow: dict[str, str]) -> Description:
+def _with_flow_weights(description: Description, weights: dict[str, str]) -> Description:
+    """Return ``description`` with these files of flow weights, and with none of backbones: the model holds its own."""
     preprocessing = description.preprocessing
-    parts = {"features": features, "flow": flow}
-    changed = {
-        name: getattr(preprocessing, name).model_copy(update={"weights": weights}) for name, weights in parts.items()
+    parts = {
+        "features": preprocessing.features.model_copy(update={"weights": {}}),
+        "flow": preprocessing.flow.model_copy(update={"weights": weights}),
     }
-    return description.model_copy(update={"preprocessing": preprocessing.model_copy(update=changed)})
+    return description.model_copy(update={"preprocessing": preprocessing.model_copy(update=parts)})
 
 
 def _check_names(description: Description) -> None:
     from varml.models.fusion import fusions
 
-    estimator, fusion = description.preprocessing.flow.estimator, description.model.fusion
-    missing = [("flow estimator", estimator)] * (estimator not in estimators.names())
-    missing += [("fusion", fusion)] * (fusion not in fusions.names())
-    for kind, name in missing:
-        raise ModelError(
-            f"the model needs the {kind} {name!r}, which varml has not got; import the plugin that registers it, or "
-            "run where params.yaml names it under plugins"
-        )
+    for registry, name in (
+        (estimators, description.preprocessing.flow.estimator),
+        (fusions, description.model.fusion),
+    ):
+        if name not in registry.names():
+            raise ModelError(
+                f"the model needs the {registry.kind} {name!r}, which varml has not got; import the plugin that "
+                "registers it, or run where params.yaml names it under plugins"
+            )
 
 
 def _read_description(folder: Path) -> Description:

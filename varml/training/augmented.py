@@ -41,26 +41,25 @@ class AugmentedFeatures:
         loaded = load_clips(clips, (place for draw in ahead for place in _places(draw)), self.num_workers)
         for draw in draws:
             chosen = list(islice(loaded, len(draw.positions)))
-            yield self._batch(draw.positions, chosen, self.mixes(draw), streams)
+            yield self._batch(chosen, self.mixes(draw), streams)
 
     def mixes(self, draw: Draw) -> list[Mix]:
         """Return what is laid over each clip of a batch."""
         generator = generator_of("mixup", self.seed, draw.epoch, draw.number)
         return draw_mixes(len(draw.positions), self.strength, generator)
 
-    def _batch(
-        self, positions: Tensor, clips: Sequence[StoredClip], mixes: Sequence[Mix], streams: tuple[str, ...]
-    ) -> Batch:
+    def _batch(self, clips: Sequence[StoredClip], mixes: Sequence[Mix], streams: tuple[str, ...]) -> Batch:
         pairs = [(clip, clips[mix.partner], mix.share) for clip, mix in zip(clips, mixes, strict=True)]
         features = {stream: np.stack([self._features(*pair, stream) for pair in pairs]) for stream in streams}
         labels = [mixed(torch.from_numpy(c.label), torch.from_numpy(other.label), share) for c, other, share in pairs]
         inputs = {stream: torch.from_numpy(values).float() for stream, values in features.items()}
-        return Batch(positions, inputs, torch.stack(labels))
+        return Batch(inputs, torch.stack(labels))
 
     def _features(
         self, clip: StoredClip, other: StoredClip, share: float, stream: str
     ) -> npt.NDArray[np.float16]:  # (T, G, D)
-        # Mixed as the backbone sees them, where videos of all sizes have one size.
+        # Mixed as the backbone sees them, where videos of all sizes have one size. Each is scaled for itself and for
+        # its partner: all of a batch at once would take 10 MB a clip.
         images = mixed(self._input(clip, stream), self._input(other, stream), share)
         return features_of(self.backbone, images, self.features)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple, Protocol
 
 import torch
@@ -28,7 +28,6 @@ class Batch(NamedTuple):
     (B, K) float32.
     """
 
-    positions: Tensor
     features: dict[str, Tensor]
     targets: Tensor
 
@@ -53,10 +52,20 @@ class StoredFeatures:
     """Features that are in memory, the same in every epoch."""
 
     def __init__(self, features: FeatureSet) -> None:
-        self._features, self._labels = features.features, torch.from_numpy(features.labels)
+        self._features, self._labels = features, torch.from_numpy(features.labels)
 
     def batches(self, draws: Iterator[Draw], streams: tuple[str, ...]) -> Iterator[Batch]:
         """Yield the batch of each draw."""
-        stored = {stream: torch.from_numpy(self._features[stream]) for stream in streams}
-        for _, _, chosen in draws:
-            yield Batch(chosen, {s: values[chosen].float() for s, values in stored.items()}, self._labels[chosen])
+        stored = stream_tensors(self._features, streams)
+        for draw in draws:
+            yield Batch(chosen_features(stored, draw.positions), self._labels[draw.positions])
+
+
+def stream_tensors(features: FeatureSet, streams: tuple[str, ...]) -> dict[str, Tensor]:
+    """Return the features of ``streams`` as tensors (N, T, G, D) float16 that share memory with the arrays."""
+    return {stream: torch.from_numpy(features.features[stream]) for stream in streams}
+
+
+def chosen_features(stored: Mapping[str, Tensor], positions: Tensor) -> dict[str, Tensor]:
+    """Return the features (B, T, G, D) float32 of the videos at ``positions`` (B,)."""
+    return {stream: values[positions].float() for stream, values in stored.items()}

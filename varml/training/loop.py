@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 
@@ -20,7 +20,7 @@ from varml.ground.threads import one_thread
 from varml.metrics.classification import accuracy
 from varml.models.recognizer import Recognizer
 from varml.training.balance import loss_weights
-from varml.training.batches import Batch, BatchSource, StoredFeatures, draw_batches
+from varml.training.batches import Batch, BatchSource, StoredFeatures, chosen_features, draw_batches, stream_tensors
 
 EpochMetrics = dict[str, float]
 OnEpoch = Callable[[int, EpochMetrics], None]
@@ -52,7 +52,7 @@ def fit(
         recognizer = Recognizer(
             model, dim=training.dim, num_steps=training.num_steps, num_classes=len(training.classes)
         )
-        features, labels = tensors(training, recognizer.streams), torch.from_numpy(training.labels)
+        features, labels = stream_tensors(training, recognizer.streams), torch.from_numpy(training.labels)
         recognizer.fit_standardisation(features)
         optimizer = torch.optim.AdamW(recognizer.parameters(), lr=train.lr, weight_decay=train.weight_decay, fused=True)
         scheduler = _schedule(optimizer, train, len(training))
@@ -70,18 +70,13 @@ def fit(
 def predict(recognizer: Recognizer, features: FeatureSet) -> Probabilities:
     """Return the class probabilities of each video, (N, K) float32."""
     recognizer.eval()
-    inputs = tensors(features, recognizer.streams)
+    inputs = stream_tensors(features, recognizer.streams)
     with one_thread(), torch.inference_mode():
         parts = [
-            recognizer(_batch(inputs, chosen)).softmax(-1)
+            recognizer(chosen_features(inputs, chosen)).softmax(-1)
             for chosen in torch.arange(len(features)).split(PREDICTION_BATCH)
         ]
     return torch.cat(parts).numpy()
-
-
-def tensors(features: FeatureSet, streams: tuple[str, ...]) -> dict[str, Tensor]:
-    """Return the features of ``streams`` as tensors (N, T, G, D) float16 that share memory with the arrays."""
-    return {stream: torch.from_numpy(features.features[stream]) for stream in streams}
 
 
 @contextmanager
@@ -120,15 +115,15 @@ def _train_epoch(
 ) -> float:
     recognizer.train()
     total, num_videos = 0.0, 0
-    for positions, features, targets in batches:
+    for features, targets in batches:
         loss = weighted_loss(recognizer(features), targets, weights, label_smoothing)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(recognizer.parameters(), MAX_GRADIENT_NORM)
         optimizer.step()
         scheduler.step()
-        total += loss.item() * len(positions)
-        num_videos += len(positions)
+        total += loss.item() * len(targets)
+        num_videos += len(targets)
     return total / num_videos
 
 
@@ -154,7 +149,3 @@ def _validate(recognizer: Recognizer, validation: FeatureSet | None) -> EpochMet
     true = probabilities[np.arange(len(validation)), validation.labels]
     top1 = accuracy(validation.labels, probabilities)
     return {"val_loss": float(-np.log(np.maximum(true, 1e-9)).mean()), "val_top1": top1}
-
-
-def _batch(features: Mapping[str, Tensor], chosen: Tensor) -> dict[str, Tensor]:
-    return {stream: values[chosen].float() for stream, values in features.items()}
