@@ -9,6 +9,7 @@
     ├── StoreError       a packed file, an extracted file or a lock is missing or damaged
     ├── WeightsError     pretrained weights cannot be found or do not fit
     ├── ModelError       a model folder is missing, altered or of another format
+    ├── TrainingError    a training gives no numbers
     ├── SearchError      no trial of the search can be used
     ├── TrackingError    MLflow has not got the run, model or version asked for
     ├── EngineError      a worker process does not start
@@ -79,6 +80,10 @@ class WeightsError(VarmlError):
 
 class ModelError(VarmlError):
     """A model folder is missing, altered or of a format that this version does not read."""
+
+
+class TrainingError(VarmlError):
+    """The loss of a training, or its gradient, is NaN or infinite."""
 
 
 class SearchError(VarmlError):

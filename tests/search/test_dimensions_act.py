@@ -32,6 +32,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "train.weight_decay": (0.0, 1.0),
     "train.label_smoothing": (0.0, 0.3),
     "train.balance": ("none", "sampler"),
+    "train.max_grad_norm": (0.1, 1.0),
 }
 
 

@@ -70,7 +70,7 @@ def drawn(draws: list[Draw]) -> Callable[..., list[Batch]]:
 
 def same(one: list[Batch], other: list[Batch]) -> bool:
     return all(
-        torch.equal(a.targets, b.targets) and all(torch.equal(a.features[s], b.features[s]) for s in a.features)
+        torch.equal(a.targets, b.targets) and all(torch.equal(a.inputs[s], b.inputs[s]) for s in a.inputs)
         for a, b in zip(one, other, strict=True)
     )
 
@@ -83,7 +83,7 @@ def test_at_strength_zero_the_features_are_those_that_are_stored(
         for row, position in enumerate(draw.positions.tolist()):
             frames, flow = read_frames(source.clips.frames[position]), read_packed_flow(source.clips.flow[position])
             stored = compute_features(source.backbone, frames, flow, FEATURES)
-            assert all(np.array_equal(batch.features[stream][row].numpy(), stored[stream]) for stream in BOTH)
+            assert all(np.array_equal(batch.inputs[stream][row].numpy(), stored[stream]) for stream in BOTH)
             assert batch.targets[row].argmax() == LABELS[position]
     assert [len(batch.targets) for batch in batches] == [3, 2, 3, 2]
 
@@ -98,7 +98,7 @@ def test_each_epoch_changes_a_clip_anew(source: AugmentedFeatures, draws: list[D
     seen: dict[int, list[torch.Tensor]] = {}
     for draw, batch in zip(draws, drawn(source), strict=True):
         for row, position in enumerate(draw.positions.tolist()):
-            seen.setdefault(position, []).append(batch.features["rgb"][row])
+            seen.setdefault(position, []).append(batch.inputs["rgb"][row])
     assert all(not torch.equal(first, second) for first, second in seen.values())
 
 
@@ -114,21 +114,21 @@ def test_clips_are_laid_over_each_other_as_the_backbone_sees_them_and_their_labe
     assert any(mix.partner != row and mix.share > 0.02 for row, mix in enumerate(mixes))
     for row, (partner, share) in enumerate(mixes):
         seen = features_of(source.backbone, torch.lerp(images[row], images[partner], share), FEATURES)
-        assert np.array_equal(batch.features["rgb"][row].numpy(), seen)
+        assert np.array_equal(batch.inputs["rgb"][row].numpy(), seen)
         shares = (1 - share) * clips[row].label + share * clips[partner].label
         assert batch.targets[row].tolist() == pytest.approx(shares.tolist(), abs=1e-6)
 
 
 def test_a_video_that_is_drawn_twice_is_changed_twice(source: AugmentedFeatures) -> None:
     draws = [Draw(0, number, torch.tensor([1, 1])) for number in range(2)]
-    rows = torch.cat([batch.features["rgb"] for batch in source.batches(iter(draws), ("rgb",))])
+    rows = torch.cat([batch.inputs["rgb"] for batch in source.batches(iter(draws), ("rgb",))])
     assert len(rows.flatten(1).unique(dim=0)) == 4
 
 
 def test_only_the_streams_that_are_asked_for_are_computed(source: AugmentedFeatures, drawn) -> None:
     whole, part = drawn(source), drawn(source, ("flow",))
-    assert set(part[0].features) == {"flow"}
-    assert torch.equal(whole[0].features["flow"], part[0].features["flow"])
+    assert set(part[0].inputs) == {"flow"}
+    assert torch.equal(whole[0].inputs["flow"], part[0].inputs["flow"])
 
 
 @pytest.mark.parametrize("mirror", [[0, 1], [1, 0]])

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from varml.config.params import Model, Train
 from varml.metrics.classification import classification_metrics
 from varml.training.balance import class_weights, epoch_orders, loss_weights
-from varml.training.loop import EpochMetrics, fit, predict, weighted_loss
+from varml.training.loop import EpochMetrics, fit, predict
+from varml.training.losses import weighted_loss
 
 RARE = 2
 SKEWED = np.repeat([0, 1, RARE], [60, 60, 6])

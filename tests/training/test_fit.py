@@ -12,7 +12,7 @@ import torch
 
 from varml.config.params import Model, Train
 from varml.data.dataset import FeatureSet
-from varml.errors import SearchError
+from varml.errors import TrainingError
 from varml.metrics.classification import accuracy
 from varml.models.recognizer import Recognizer
 from varml.training.loop import EpochMetrics, fit, predict
@@ -55,7 +55,7 @@ def test_the_state_of_the_process_is_left_as_it_was(data: FeatureSet, model: Mod
     before = torch.get_rng_state()
     try:
         if fails:
-            with pytest.raises(SearchError):
+            with pytest.raises(TrainingError):
                 fit(with_value(data, np.nan), model, train, seed=3)
         else:
             fit(data, model, train, seed=3)
@@ -147,7 +147,7 @@ def test_a_loss_that_is_no_number_names_epoch_and_learning_rate(
     data: FeatureSet, model: Model, train: Train, value: float
 ) -> None:
     epochs: list[int] = []
-    with pytest.raises(SearchError, match=r"nan in epoch 0 at lr 0\.001"):
+    with pytest.raises(TrainingError, match=r"loss is nan in step [01] \(epoch 0\) at lr 0\.000"):
         fit(with_value(data, value), model, train, seed=0, on_epoch=lambda epoch, _: epochs.append(epoch))
     assert epochs == []
 
@@ -156,7 +156,7 @@ def test_an_absurd_learning_rate_gives_numbers_or_a_search_error(data: FeatureSe
     absurd = train.model_copy(update={"lr": 1.0, "num_epochs": 20})
     try:
         probabilities = predict(fit(data, model, absurd, seed=0), data)
-    except SearchError:
+    except TrainingError:
         return
     assert probabilities.sum(1) == pytest.approx(np.ones(len(data)), abs=1e-5)
 

@@ -196,6 +196,7 @@ class Train(Section):
     weight_decay: Annotated[float, searchable(ge=0)]
     label_smoothing: Annotated[float, searchable(ge=0, lt=1)]
     balance: Annotated[Balance, searchable()]
+    max_grad_norm: Annotated[float, searchable(ge=0)] = 1.0
     augment: float = Field(ge=0, le=1, description="strength of the random changes of clips in the final training")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice, tee
 
@@ -38,22 +38,37 @@ class AugmentedFeatures:
         """Yield the batch of each draw; raises StoreError where stored frames or flow are missing or damaged."""
         ahead, draws = tee(draws)
         clips = AugmentedClips(self.clips, self.strength, self.seed)
-        loaded = load_clips(clips, (place for draw in ahead for place in _places(draw)), self.num_workers)
+        places = (place for draw in ahead for place in self._places(draw))
+        loaded = load_clips(clips, places, self.num_workers)
         for draw in draws:
-            chosen = list(islice(loaded, len(draw.positions)))
-            yield self._batch(chosen, self.mixes(draw), streams)
+            needed = self._needed_rows(draw)
+            yield self._batch(draw, dict(zip(needed, islice(loaded, len(needed)), strict=True)), streams)
 
     def mixes(self, draw: Draw) -> list[Mix]:
         """Return what is laid over each clip of a batch."""
         generator = generator_of("mixup", self.seed, draw.epoch, draw.number)
         return draw_mixes(len(draw.positions), self.strength, generator)
 
-    def _batch(self, clips: Sequence[StoredClip], mixes: Sequence[Mix], streams: tuple[str, ...]) -> Batch:
-        pairs = [(clip, clips[mix.partner], mix.share) for clip, mix in zip(clips, mixes, strict=True)]
+    def _batch(self, draw: Draw, clips: Mapping[int, StoredClip], streams: tuple[str, ...]) -> Batch:
+        mixes = self.mixes(draw)
+        pairs = [(clips[row], clips[mixes[row].partner], mixes[row].share) for row in draw.own_rows.tolist()]
         features = {stream: np.stack([self._features(*pair, stream) for pair in pairs]) for stream in streams}
         labels = [mixed(torch.from_numpy(c.label), torch.from_numpy(other.label), share) for c, other, share in pairs]
         inputs = {stream: torch.from_numpy(values).float() for stream, values in features.items()}
         return Batch(inputs, torch.stack(labels))
+
+    def _places(self, draw: Draw) -> Iterator[Place]:
+        positions = draw.positions.tolist()
+        for row in self._needed_rows(draw):
+            yield Place(draw.epoch, draw.number, row, positions[row])
+
+    def _needed_rows(self, draw: Draw) -> list[int]:
+        # Those of other processes too where they are laid over own ones.
+        own = draw.own_rows.tolist()
+        if draw.rows is None:
+            return own
+        mixes = self.mixes(draw)
+        return sorted({*own, *(mixes[row].partner for row in own)})
 
     def _features(
         self, clip: StoredClip, other: StoredClip, share: float, stream: str
@@ -67,8 +82,3 @@ class AugmentedFeatures:
         if stream == "rgb":
             return rgb_input(self.backbone, clip.frames, self.features)
         return flow_input(clip.flow, self.features)
-
-
-def _places(draw: Draw) -> Iterator[Place]:
-    for row, position in enumerate(draw.positions.tolist()):
-        yield Place(draw.epoch, draw.number, row, position)

@@ -1,4 +1,4 @@
-"""What a training is fed with, batch by batch: features from memory, or whatever else gives features."""
+"""What a training is fed with, batch by batch: features from memory, or whatever else gives inputs of a network."""
 
 from __future__ import annotations
 
@@ -14,21 +14,42 @@ from varml.training.balance import epoch_orders
 
 
 class Draw(NamedTuple):
-    """Which videos a batch holds: their ``positions`` (B,) int64 in the training set, in which epoch and batch."""
+    """Which videos a batch holds: their ``positions`` (B,) int64 in the training set, in which epoch and batch.
+
+    Where several processes train together, ``rows`` are those of the batch that fall to this one; None is all of them.
+    A process to which none falls is ``idle`` and computes a row that does not count.
+    """
 
     epoch: int
     number: int
     positions: Tensor
+    rows: Tensor | None = None
+    idle: bool = False
+
+    @property
+    def own_rows(self) -> Tensor:
+        """The rows of the batch that this process computes, int64."""
+        return torch.arange(len(self.positions)) if self.rows is None else self.rows
+
+    @property
+    def own_positions(self) -> Tensor:
+        """The positions in the training set of the videos that this process computes, int64."""
+        return self.positions if self.rows is None else self.positions[self.rows]
+
+    @property
+    def weight(self) -> float:
+        """The share of the batch that this process computes, from 0 to 1."""
+        return 0.0 if self.idle else len(self.own_rows) / len(self.positions)
 
 
 class Batch(NamedTuple):
     """What one step of training sees.
 
-    ``features`` maps a stream to (B, T, G, D) float32; ``targets`` are classes, (B,) int64, or the share of each class,
-    (B, K) float32.
+    ``inputs`` maps a stream to what the network takes of it, (B, ...) float32, such as features (B, T, G, D);
+    ``targets`` are classes, (B,) int64, or the share of each class, (B, K) float32.
     """
 
-    features: dict[str, Tensor]
+    inputs: dict[str, Tensor]
     targets: Tensor
 
 
@@ -36,16 +57,40 @@ class BatchSource(Protocol):
     """Where the batches of a training come from."""
 
     def batches(self, draws: Iterator[Draw], streams: tuple[str, ...]) -> Iterator[Batch]:
-        """Yield the batch of each draw, in order, with the features of ``streams``."""
+        """Yield the batch of each draw, in order, with its ``own_rows`` alone and the inputs of ``streams``.
+
+        What a row holds must not depend on which process computes it.
+        """
         ...
 
 
-def draw_batches(labels: Tensor, train: Train, seed: int) -> Iterator[Draw]:
-    """Yield which videos are in which batch of a whole training of videos with ``labels``, (N,) int64."""
+def draw_batches(labels: Tensor, train: Train, seed: int, first_epoch: int = 0) -> Iterator[Draw]:
+    """Yield which videos are in which batch of a whole training of videos with ``labels``, (N,) int64.
+
+    A training that goes on in ``first_epoch`` is given the batches that it would have had anyway.
+    """
     orders = epoch_orders(labels, train.balance, seed)
     for epoch, order in zip(range(train.num_epochs), orders, strict=False):
+        if epoch < first_epoch:
+            continue
         for number, positions in enumerate(order.split(train.batch_size)):
             yield Draw(epoch, number, positions)
+
+
+def num_batches(num_videos: int, train: Train) -> int:
+    """Return the number of batches of an epoch."""
+    return -(-num_videos // train.batch_size)
+
+
+def own_share(draw: Draw, rank: int, num_processes: int) -> Draw:
+    """Return what of ``draw`` falls to the process ``rank``: every row that it comes to when dealing them out."""
+    if num_processes == 1:
+        return draw
+    rows = torch.arange(rank, len(draw.positions), num_processes)
+    if len(rows):
+        return draw._replace(rows=rows)
+    # Gradients are averaged in a step that all processes take.
+    return draw._replace(rows=torch.zeros(1, dtype=torch.int64), idle=True)
 
 
 class StoredFeatures:
@@ -58,7 +103,8 @@ class StoredFeatures:
         """Yield the batch of each draw."""
         stored = stream_tensors(self._features, streams)
         for draw in draws:
-            yield Batch(chosen_features(stored, draw.positions), self._labels[draw.positions])
+            positions = draw.own_positions
+            yield Batch(chosen_features(stored, positions), self._labels[positions])
 
 
 def stream_tensors(features: FeatureSet, streams: tuple[str, ...]) -> dict[str, Tensor]:
