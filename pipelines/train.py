@@ -19,6 +19,8 @@ from varml.search.results import read_best, winner_params
 from varml.tracking.runs import KIND, MODEL_DIGEST, TrackedRun, create_run, reap_runs, tracked
 from varml.tracking.store import tracking_errors
 from varml.training.augmented import AugmentedFeatures
+from varml.training.checkpoint import Checkpoint
+from varml.training.checkpoint_files import final_checkpoint
 from varml.training.data import TRAINING_SPLITS, list_clips, load_features
 from varml.training.loop import fit
 
@@ -35,12 +37,15 @@ def main(params: Params) -> None:
         run.log_params({**searched_values(winner), "train.augment": winner.train.augment})
         run.log_dataset("manifest", file_digest(MANIFEST)[:32], "training")
         run.log_sources()
-        save_model(MODEL, _train(winner, run))
+        checkpoint = final_checkpoint(winner)
+        save_model(MODEL, _train(winner, run, checkpoint))
         run.set_tags({MODEL_DIGEST: model_digest(MODEL)})
         run.log_artifact(BEST)
+        if checkpoint is not None:
+            checkpoint.remove()
 
 
-def _train(winner: Params, run: TrackedRun) -> LoadedModel:
+def _train(winner: Params, run: TrackedRun, checkpoint: Checkpoint | None) -> LoadedModel:
     manifest = read_manifest(MANIFEST, splits=TRAINING_SPLITS)
     data = load_features(manifest, winner, winner.model.backbone)
     backbone = build_backbone(winner.model.backbone, winner.features.image_size_px, winner.features.weights)
@@ -51,6 +56,7 @@ def _train(winner: Params, run: TrackedRun) -> LoadedModel:
         seed=winner.seed,
         source=_augmented(manifest, winner, backbone) if winner.train.augment else None,
         on_epoch=lambda epoch, m: run.log_metrics(m, epoch),
+        checkpoint=checkpoint,
     )
     description = Description(
         format=FORMAT,

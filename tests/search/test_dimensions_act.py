@@ -33,6 +33,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "train.label_smoothing": (0.0, 0.3),
     "train.balance": ("none", "sampler"),
     "train.max_grad_norm": (0.1, 1.0),
+    "train.ema": (0.0, 0.9),
 }
 
 

@@ -9,15 +9,18 @@ from pathlib import Path
 from varml.config.params import Params
 from varml.config.space import backbones_of
 from varml.data.manifest import read_manifest
+from varml.errors import SearchError
 from varml.flow.store import flow_files
 from varml.ground.atomic import TEMPORARY_SUFFIX
 from varml.ground.locks import exclusive
-from varml.ground.paths import FEATURES, FLOW, FRAMES, MANIFEST, OUT_FOLDERS
+from varml.ground.paths import BEST, FEATURES, FLOW, FRAMES, MANIFEST, OUT_FOLDERS
 from varml.models.feature_files import feature_files
+from varml.training.checkpoint import Checkpoint
+from varml.training.checkpoint_files import SUFFIX, checkpoint_folder, final_checkpoint
 from varml.video.frames import frames_files
 
-# The stages that write or list extracted files.
-WRITERS = ("ingest", "extract_frames", "extract_flow", "extract_features")
+# The stages that write or list extracted files or checkpoints.
+WRITERS = ("ingest", "extract_frames", "extract_flow", "extract_features", "train")
 
 
 def remove_unneeded(root: Path, params: Params, *, dry_run: bool = False) -> tuple[int, float]:
@@ -36,7 +39,7 @@ def remove_unneeded(root: Path, params: Params, *, dry_run: bool = False) -> tup
 
 
 def removable_files(root: Path, params: Params) -> list[Path]:
-    """Return extracted files that the present manifest and params do not name, and temporary files of a kill.
+    """Return extracted files and checkpoints that nothing present needs, and temporary files of a kill.
 
     Raises DataError where there is no manifest to compare with.
     """
@@ -49,7 +52,24 @@ def removable_files(root: Path, params: Params) -> list[Path]:
         needed |= set(feature_files(manifest, params, backbone, root))
     stored = [file for folder in (FRAMES, FLOW, FEATURES) for file in (root / folder).rglob("*") if file.is_file()]
     partial = [file for folder in OUT_FOLDERS for file in (root / folder).rglob(f".*{TEMPORARY_SUFFIX}")]
-    return sorted({file for file in stored if file not in needed} | set(partial))
+    return sorted({file for file in stored if file not in needed} | set(partial) | orphaned_checkpoints(root, params))
+
+
+def orphaned_checkpoints(root: Path, params: Params) -> set[Path]:
+    """Return the checkpoints of final trainings that the present params, data and winner would not go on from."""
+    stored = set(checkpoint_folder().glob(f"*{SUFFIX}"))
+    needed = _final_checkpoint(root, params) if stored else None
+    return stored - {needed.file} if needed else stored
+
+
+def _final_checkpoint(root: Path, params: Params) -> Checkpoint | None:
+    # Optuna and torch, which come along, are slow to import, and there is seldom a checkpoint.
+    from varml.search.results import read_best, winner_params
+
+    try:
+        return final_checkpoint(winner_params(params, read_best(root / BEST)), root)
+    except (SearchError, OSError, ValueError):
+        return None  # without a winner of the present space there is nothing to train
 
 
 def remove_files(files: list[Path]) -> None:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 PARENT_FOLDER = "parent_folder"
 Balance = Literal["none", "weights", "sampler"]
 Illumination = Literal["none", "clahe", "gray_world"]
+TrainPrecision = Literal["auto", "float32", "bf16"]
 FlowImages = Literal["direction", "magnitude", "both"]
 
 
@@ -197,6 +198,9 @@ class Train(Section):
     label_smoothing: Annotated[float, searchable(ge=0, lt=1)]
     balance: Annotated[Balance, searchable()]
     max_grad_norm: Annotated[float, searchable(ge=0)] = 1.0
+    ema: Annotated[float, searchable(ge=0, lt=1)] = 0.0
+    precision: TrainPrecision = Field("auto", description="of training on pixels; auto takes the faster one")
+    checkpoint_every: int = Field(1, ge=0, description="epochs of training on pixels between checkpoints")
     augment: float = Field(ge=0, le=1, description="strength of the random changes of clips in the final training")
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from varml.config.params import Params
+from varml.config.tree import get_path, searchable_paths
 from varml.data.dataset import FeatureSet
 from varml.data.splits import UNGROUPED, Positions, classes_without_training, make_folds
 from varml.ground.content_key import content_key
@@ -53,7 +54,8 @@ def study_name(rows: pd.DataFrame, params: Params, backbones: list[str]) -> str:
         space=search.space,
         protocol=[search.metric, search.validation, search.num_folds, search.sampler, search.pruner],
         model=params.model.model_dump(),
-        train=params.train.model_dump(exclude={"augment"}),
+        # The rest acts on the final training alone.
+        train={path: get_path(params.model_dump(), path) for path in searchable_paths() if path.startswith("train.")},
         data=rows[["video_id", "label", "group", "split"]].to_numpy().tolist(),
         # A fusion of the user's own may be another one under the same name.
         **({"plugins": plugin_digests(params.plugins)} if params.plugins else {}),

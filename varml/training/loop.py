@@ -1,21 +1,20 @@
-"""One training loop, for features from memory and for pixels: AdamW over batches, on one process or several."""
+"""One training loop, for features from memory and for pixels: AdamW over batches, in one process or several."""
 
 from __future__ import annotations
 
-import math
+import logging
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from itertools import islice, tee
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from itertools import chain, islice, tee
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from varml.config.params import Model, Train
+from varml.config.params import Model, Train, TrainPrecision
 from varml.data.dataset import FeatureSet
-from varml.errors import TrainingError
 from varml.ground.threads import one_thread
 from varml.metrics.classification import accuracy
 from varml.models.recognizer import Recognizer
@@ -31,26 +30,34 @@ from varml.training.batches import (
     own_share,
     stream_tensors,
 )
-from varml.training.losses import weighted_loss
-from varml.training.processes import local_fabric, make_fabric
+from varml.training.checkpoint import Checkpoint
+from varml.training.precision import faster_precision
+from varml.training.processes import Precision, local_fabric, make_fabric
+from varml.training.progress import progress, restore, saved_progress
 from varml.training.reproducible import reproducible
-from varml.training.schedule import ParameterGroup, make_optimizer, make_schedule
+from varml.training.schedule import ParameterGroup
+from varml.training.steps import Steps, make_steps
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-    from varml.training.checkpoint import Checkpoint
-
 EpochMetrics = dict[str, float]
 OnEpoch = Callable[[int, EpochMetrics], None]
+OnPrecision = Callable[[Precision], None]
 Validate = Callable[[nn.Module], EpochMetrics]
+Batches = Iterator[tuple[Draw, Batch]]
 Probabilities = npt.NDArray[np.float32]  # (N, K), rows sum to 1
 
 PREDICTION_BATCH = 256
+logger = logging.getLogger(__name__)
 
 
 def _nothing(epoch: int, metrics: EpochMetrics) -> None:
     """Report to nobody."""
+
+
+def _log_precision(precision: Precision) -> None:
+    logger.info("training runs in %s", precision)
 
 
 def _no_metrics(network: nn.Module) -> EpochMetrics:
@@ -81,7 +88,7 @@ def fit(
             model, dim=training.dim, num_steps=training.num_steps, num_classes=len(training.classes)
         )
         recognizer.fit_standardisation(stream_tensors(training, recognizer.streams))
-        _train(
+        task = _Task(
             recognizer,
             source or StoredFeatures(training),
             torch.from_numpy(training.labels),
@@ -89,12 +96,11 @@ def fit(
             num_classes=len(training.classes),
             seed=seed,
             streams=recognizer.streams,
-            parameter_groups=None,
             validate=lambda network: _validate(network, validation),
             on_epoch=on_epoch,
             checkpoint=checkpoint,
-            fabric=local_fabric(),
         )
+        _train(task, local_fabric(), "float32")
     return recognizer
 
 
@@ -112,26 +118,31 @@ def train_network(
     on_epoch: OnEpoch = _nothing,
     checkpoint: Checkpoint | None = None,
     fabric: Fabric | None = None,
+    on_precision: OnPrecision = _log_precision,
 ) -> nn.Module:
     """Train ``network`` in place and return it in eval mode.
 
     ``network`` maps the inputs of a batch, stream to (B, ...), to logits (B, K). ``labels`` (N,) int64 are the classes
     of the videos that ``source`` gives by their positions. ``parameter_groups`` may give parts of the network learning
-    rates of their own (see :func:`varml.training.schedule.make_optimizer`). ``validate`` is given the network in eval
-    mode after each epoch, in every process, and ``on_epoch`` its metrics beside ``train_loss``, in the first process.
+    rates of their own (see :func:`varml.training.schedule.make_optimizer`). After each epoch ``validate`` is given the
+    network in eval mode, in every process, and ``on_epoch`` its metrics beside ``train_loss``, in the first process.
 
-    It runs where ``fabric`` says, else on a GPU where there is one, and together with the processes that ``torchrun``
-    or ``fabric run`` started: each takes its rows of every batch, and the gradient is that of the whole batch. Equal
-    arguments give equal weights on the CPU. Raises TrainingError where the loss or its gradient becomes NaN or
-    infinite.
+    It runs where ``fabric`` says and in its precision; else on a GPU where there is one, in ``train.precision``, and
+    together with the processes that ``torchrun`` or ``fabric run`` started: each takes its rows of every batch, and the
+    gradient is that of the whole batch. Equal arguments give equal weights on the CPU in one precision, also where a
+    training was interrupted and went on from its ``checkpoint``. Raises TrainingError where the loss or its gradient
+    becomes NaN or infinite. ``on_precision`` is told which precision ``auto`` has settled on.
     """
-    fabric = fabric or make_fabric("float32")
-    with reproducible(seed, fabric.device):
-        return _train(
-            network, source, labels, train, num_classes=num_classes, seed=seed, streams=streams,
-            parameter_groups=parameter_groups, validate=validate, on_epoch=on_epoch, checkpoint=checkpoint,
-            fabric=fabric,
-        )  # fmt: skip
+    task = _Task(
+        network, source, labels, train, num_classes, seed, streams,
+        list(parameter_groups) if parameter_groups is not None else None, validate, on_epoch,
+        on_precision, checkpoint,
+    )  # fmt: skip
+    placed = fabric or make_fabric("float32")
+    # Processes draw their dropout apart.
+    with reproducible(seed + placed.global_rank, placed.device):
+        _train(task, placed, None if fabric else train.precision)
+    return network
 
 
 def predict(recognizer: nn.Module, features: FeatureSet) -> Probabilities:
@@ -146,98 +157,95 @@ def predict(recognizer: nn.Module, features: FeatureSet) -> Probabilities:
     return torch.cat(parts).numpy()
 
 
-def _train(
-    network: nn.Module,
-    source: BatchSource,
-    labels: Tensor,
-    train: Train,
-    *,
-    num_classes: int,
-    seed: int,
-    streams: tuple[str, ...],
-    parameter_groups: Iterable[ParameterGroup] | None,
-    validate: Validate,
-    on_epoch: OnEpoch,
-    checkpoint: Checkpoint | None,
-    fabric: Fabric,
-) -> nn.Module:
-    fabric.to_device(network)
-    weights = loss_weights(labels, num_classes, train.balance)
-    optimizer = make_optimizer(network, train, parameter_groups)
-    schedule = make_schedule(optimizer, train.num_epochs * num_batches(len(labels), train))
-    module, wrapped = fabric.setup(network, optimizer)
-    steps = Steps(fabric, module, wrapped, schedule, weights if weights is None else fabric.to_device(weights), train)
-    draws = (own_share(draw, fabric.global_rank, fabric.world_size) for draw in draw_batches(labels, train, seed))
-    ahead, draws = tee(draws)
-    batches = zip(ahead, source.batches(draws, streams), strict=True)
-    for epoch in range(train.num_epochs):
-        network.train()
-        loss = steps.run(islice(batches, num_batches(len(labels), train)))
-        metrics = {"train_loss": loss, **validate(network.eval())}
-        if fabric.is_global_zero:
-            on_epoch(epoch, metrics)
-    return network.eval()
+@dataclass(frozen=True)
+class _Task:
+    """What a training is asked for."""
 
-
-@dataclass
-class Steps:
-    """The steps of a training, one batch each."""
-
-    fabric: Fabric
-    module: nn.Module
-    optimizer: Any
-    schedule: torch.optim.lr_scheduler.LRScheduler
-    weights: Tensor | None
+    network: nn.Module
+    source: BatchSource
+    labels: Tensor
     train: Train
-    number: int = field(default=0)
+    num_classes: int
+    seed: int
+    streams: tuple[str, ...]
+    parameter_groups: list[ParameterGroup] | None = None
+    validate: Validate = _no_metrics
+    on_epoch: OnEpoch = _nothing
+    on_precision: OnPrecision = _log_precision
+    checkpoint: Checkpoint | None = None
 
-    def run(self, batches: Iterator[tuple[Draw, Batch]]) -> float:
-        """Take a step on each batch of an epoch; return the mean loss of its videos, whichever process had them."""
-        total, num_videos = 0.0, 0
-        waiting: list[tuple[Draw, float, Tensor]] = []
-        for draw, batch in batches:
-            num_videos += len(draw.positions)
-            waiting.append(self._step(draw, batch))
-            # A GPU computes while the next step is prepared, unless its result is asked for at once.
-            if len(waiting) > 1:
-                total += self._loss(*waiting.pop(0))
-        total += self._loss(*waiting.pop())
-        if self.fabric.world_size > 1:
-            total = float(self.fabric.all_reduce(torch.tensor(total, dtype=torch.float64), reduce_op="sum"))
-        return total / num_videos
+    @property
+    def num_batches(self) -> int:
+        """Batches of an epoch."""
+        return num_batches(len(self.labels), self.train)
 
-    def _step(self, draw: Draw, batch: Batch) -> tuple[Draw, float, Tensor]:
-        inputs, targets = self._placed(batch)
-        loss = weighted_loss(self.module(inputs), targets, self.weights, self.train.label_smoothing)
-        self.optimizer.zero_grad()
-        share = draw.weight * self.fabric.world_size
-        # Processes average their gradients, and each of theirs is a mean over its own rows.
-        self.fabric.backward(loss if share == 1 else loss * share)
-        norm = self.fabric.clip_gradients(
-            self.module, self.optimizer, max_norm=self.train.max_grad_norm or math.inf, error_if_nonfinite=False
-        )
-        lr = max(group["lr"] for group in self.optimizer.param_groups)
-        self.optimizer.step()
-        self.schedule.step()
-        assert norm is not None
-        return draw, lr, torch.stack([loss.detach(), norm.detach()])
+    @property
+    def class_weights(self) -> Tensor | None:
+        """Factors of the classes in the loss, (K,), or None."""
+        return loss_weights(self.labels, self.num_classes, self.train.balance)
 
-    def _placed(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
-        if self.fabric.device.type == "cpu":
-            return batch
-        return self.fabric.to_device(batch.inputs), self.fabric.to_device(batch.targets)
+    def batches(self, fabric: Fabric, first_epoch: int) -> Batches:
+        """Return what falls to this process of each batch from ``first_epoch`` on."""
+        drawn = draw_batches(self.labels, self.train, self.seed, first_epoch)
+        draws, ahead = tee(own_share(draw, fabric.global_rank, fabric.world_size) for draw in drawn)
+        return zip(draws, self.source.batches(ahead, self.streams), strict=True)
 
-    def _loss(self, draw: Draw, lr: float, values: Tensor) -> float:
-        """Return the sum of the losses of the rows that count."""
-        loss, norm = values.tolist()
-        for name, value in (("loss", loss), ("norm of the gradient", norm)):
-            if not math.isfinite(value):
-                raise TrainingError(
-                    f"the {name} is {value} in step {self.number} (epoch {draw.epoch}) at lr {lr:g}; lower train.lr, "
-                    f"which is {self.train.lr:g} at its peak, or look for features or pixels that are no numbers"
-                )
-        self.number += 1
-        return loss * (0 if draw.idle else len(draw.own_rows))
+
+def _train(task: _Task, fabric: Fabric, precision: TrainPrecision | None) -> None:
+    """Train in ``precision``, which None leaves to ``fabric``."""
+    fabric.to_device(task.network)
+    state = saved_progress(task.checkpoint, fabric)
+    metrics: list[EpochMetrics] = list(state["metrics"]) if state else []
+    batches = task.batches(fabric, len(metrics))
+    if precision == "auto":
+        # A training goes on in the precision that it began in, whatever is faster by now.
+        precision, batches = (state["precision"], batches) if state else _faster(task, batches)
+        if fabric.is_global_zero:
+            task.on_precision(precision)
+    steps = make_steps(
+        make_fabric(precision) if precision == "bf16" else fabric,
+        task.network,
+        task.train,
+        num_steps=task.train.num_epochs * task.num_batches,
+        groups=task.parameter_groups,
+        weights=task.class_weights,
+    )
+    if state:
+        restore(steps, state)
+    _run_epochs(task, steps, batches, metrics, precision)
+    if steps.average is not None:
+        task.network.load_state_dict(steps.result.state_dict())
+    task.network.eval()
+
+
+def _run_epochs(
+    task: _Task,
+    steps: Steps,
+    batches: Batches,
+    metrics: list[EpochMetrics],
+    precision: TrainPrecision | None,
+) -> None:
+    """Run the epochs that are not in ``metrics`` yet, and report all."""
+    report = task.on_epoch if steps.fabric.is_global_zero else _nothing
+    for epoch, before in enumerate(metrics):
+        report(epoch, before)
+    for epoch in range(len(metrics), task.train.num_epochs):
+        task.network.train()
+        loss = steps.run(islice(batches, task.num_batches))
+        metrics.append({"train_loss": loss, **task.validate(steps.result.eval())})
+        if task.checkpoint is not None and task.checkpoint.is_due(epoch, task.train.num_epochs):
+            state = progress(steps, metrics, precision)
+            if steps.fabric.is_global_zero:
+                task.checkpoint.save(state)
+        report(epoch, metrics[-1])
+
+
+def _faster(task: _Task, batches: Batches) -> tuple[Precision, Batches]:
+    """Return the faster precision on the first of ``batches``, and all of them."""
+    draw, batch = next(batches)
+    faster, seconds = faster_precision(task.network, task.train, task.class_weights, draw, batch)
+    logger.info("a step takes %s", ", ".join(f"{took:.3f} s in {name}" for name, took in seconds.items()))
+    return faster, chain([(draw, batch)], batches)
 
 
 def _validate(network: nn.Module, validation: FeatureSet | None) -> EpochMetrics:

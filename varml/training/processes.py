@@ -7,8 +7,9 @@ torch's, so it is imported where a training begins.
 
 from __future__ import annotations
 
+import logging
 import os
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
@@ -21,10 +22,9 @@ _NAMES: dict[Precision, Literal["32-true", "bf16-mixed"]] = {"float32": "32-true
 
 def local_fabric() -> Fabric:
     """Return this process's CPU in float32, whatever launched it: for networks so small that nothing else is faster."""
-    from lightning_fabric import Fabric
     from lightning_fabric.strategies import SingleDeviceStrategy
 
-    return Fabric(accelerator="cpu", strategy=SingleDeviceStrategy("cpu"))
+    return _fabric(accelerator="cpu", strategy=SingleDeviceStrategy("cpu"))
 
 
 def make_fabric(precision: Precision) -> Fabric:
@@ -32,14 +32,20 @@ def make_fabric(precision: Precision) -> Fabric:
 
     ``torchrun`` and ``fabric run`` start such processes; without them there is this one.
     """
-    from lightning_fabric import Fabric
-
     if os.environ.get("LT_CLI_USED") == "1":
-        return Fabric(precision=_NAMES[precision])  # launched, with devices that the command line names
+        return _fabric(precision=_NAMES[precision])  # launched, with devices that the command line names
     on_node, num_nodes = _launched()
-    fabric = Fabric(devices=on_node, num_nodes=num_nodes, precision=_NAMES[precision])
+    fabric = _fabric(devices=on_node, num_nodes=num_nodes, precision=_NAMES[precision])
     fabric.launch()
     return fabric
+
+
+def _fabric(**options: Any) -> Fabric:
+    from lightning_fabric import Fabric
+
+    # It says of each object that it uses bfloat16, also of those that only try it.
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    return Fabric(**options)
 
 
 def _launched() -> tuple[int, int]:
