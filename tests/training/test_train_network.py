@@ -1,4 +1,4 @@
-"""The loop over any network: learning rates of its parts, averaged weights, precision, and the end where it diverges."""
+"""The loop over any network: rates of its parts, averaged weights, precision, and the end where it diverges."""
 
 from __future__ import annotations
 
@@ -227,7 +227,7 @@ class SteepNetwork(TinyNetwork):
 
 
 def test_a_gradient_that_is_no_number_ends_the_training_too(train: Train) -> None:
-    with pytest.raises(TrainingError, match="norm of the gradient is nan in step 0 of epoch 0 at lr 0.0005"):
+    with pytest.raises(TrainingError, match=r"norm of the gradient is nan in step 0 of epoch 0 at lr 0\.0005"):
         trained(train, SteepNetwork())
 
 
