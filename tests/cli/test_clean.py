@@ -8,12 +8,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from holder import stage_at_work
+from ruamel.yaml import YAML
 
 from varml.config import load_params
 from varml.config.space import backbones_of
 from varml.data.manifest import COLUMNS, write_table
 from varml.flow.store import flow_files
+from varml.ground.atomic import write_json
 from varml.models.feature_files import feature_files
+from varml.search.results import read_best, winner_params
+from varml.training.checkpoint import Checkpoint
+from varml.training.checkpoint_files import checkpoint_folder, final_checkpoint
 from varml.video.frames import frames_files
 
 Varml = Callable[..., tuple[int, str]]
@@ -61,6 +66,39 @@ def test_what_nothing_needs_is_counted_and_then_removed(varml: Varml, needed: se
     assert varml("clean") == (0, "removed 0 files, 0.0 MB\n")
 
 
+def write_winner(augment: float, width: int) -> Checkpoint | None:
+    """Make the project one whose best trial has ``width``, and return the checkpoint of its final training."""
+    yaml, file = YAML(), Path("params.yaml")
+    tree = yaml.load(file)
+    tree["train"]["augment"] = augment
+    yaml.dump(tree, file)
+    for name in ("data/plugins.json", "data/weights.json"):
+        write_json(Path(name), {})
+    write_json(Path("search/best.yaml"), {"ranked": [{"params": {"model.width": width}}]})
+    return final_checkpoint(winner_params(load_params(), read_best(Path("search/best.yaml"))))
+
+
+@pytest.mark.usefixtures("needed")
+def test_checkpoints_of_other_trainings_are_removed_and_that_of_the_present_one_is_kept(varml: Varml) -> None:
+    other, present = write_winner(0.5, width=64), write_winner(0.5, width=32)
+    assert other is not None
+    assert present is not None
+    for checkpoint in (other, present):
+        checkpoint.save({"weights": [0] * 100})
+    assert varml("clean") == (0, "removed 1 files, 0.0 MB\n")
+    assert (other.file.exists(), present.file.exists()) == (False, True)
+    assert varml("clean") == (0, "removed 0 files, 0.0 MB\n")
+    assert write_winner(0, width=32) is None, "a training on cached features keeps none"
+    assert varml("clean") == (0, "removed 1 files, 0.0 MB\n")
+    assert not present.file.exists()
+
+
+@pytest.mark.usefixtures("needed")
+def test_without_a_winner_no_checkpoint_is_needed(varml: Varml) -> None:
+    write(checkpoint_folder() / "one.checkpoint")
+    assert varml("clean") == (0, "removed 1 files, 0.0 MB\n")
+
+
 @pytest.mark.usefixtures("needed")
 def test_a_folder_that_a_kill_left_half_written_goes_whole(varml: Varml) -> None:
     before = all_files()
@@ -70,7 +108,7 @@ def test_a_folder_that_a_kill_left_half_written_goes_whole(varml: Varml) -> None
     assert all_files() == before
 
 
-@pytest.mark.parametrize("stage", ["ingest", "extract_frames", "extract_flow", "extract_features"])
+@pytest.mark.parametrize("stage", ["ingest", "extract_frames", "extract_flow", "extract_features", "train"])
 @pytest.mark.parametrize("options", [(), ("--dry-run",)])
 def test_nothing_is_removed_while_a_stage_writes(
     varml: Varml, project: Path, unneeded: set[Path], stage: str, options: tuple[str, ...]

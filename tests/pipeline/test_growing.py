@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +14,8 @@ import pytest
 from mlflow import MlflowClient
 from project import Project
 from walks import yaml_of
+
+from varml.training.checkpoint import Checkpoint
 
 pytestmark = pytest.mark.pipeline
 
@@ -75,6 +78,47 @@ def test_augmentation_trains_another_model_and_leaves_the_search_alone(finished:
     experiment = client.get_experiment_by_name("varml")
     (run, *_) = client.search_runs([experiment.experiment_id], "tags.`varml.kind` = 'train'", max_results=5)
     assert run.data.params["train.augment"] == "0.5"
+
+
+def test_a_killed_training_on_changed_clips_goes_on_from_its_last_epoch(finished: Project, tmp_path: Path) -> None:
+    project = finished.copy(tmp_path / "killed")
+    project.set(train={"augment": 0.5, "ema": 0.9})
+    weights, kept = project.root / "model/weights.safetensors", project.root / ".varml/checkpoints/train"
+    command = ("python", "-m", "pipelines.train")
+    status, output = project.run(*command)
+    assert status == 0, output
+    undisturbed = weights.read_bytes()
+    assert list(kept.iterdir()) == [], "what is saved as a model needs no checkpoint"
+    shutil.rmtree(weights.parent)
+
+    process = project.start(*command, start_new_session=True)
+    while not list(kept.glob("*.checkpoint")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert not weights.exists()
+    (file,) = kept.glob("*.checkpoint")
+    status, output = project.run("varml", "clean")
+    assert status == 0, output
+    assert file.exists()
+
+    checkpoint = Checkpoint(file, file.stem)
+    state = checkpoint.load()
+    assert state is not None
+    assert 1 <= len(state["metrics"]) <= 6
+    state["metrics"][0]["train_loss"] = 123.0  # reported again by who goes on, and by no one else
+    checkpoint.save(state)
+    status, output = project.run(*command)
+    assert status == 0, output
+    assert weights.read_bytes() == undisturbed
+    assert list(kept.iterdir()) == []
+    client = MlflowClient(f"sqlite:///{project.root}/mlflow.db")
+    experiment = client.get_experiment_by_name("varml")
+    (run, *_) = client.search_runs([experiment.experiment_id], "tags.`varml.kind` = 'train'", max_results=5)
+    losses = [point.value for point in client.get_metric_history(run.info.run_id, "train_loss")]
+    assert len(losses) == 6
+    assert losses[0] == 123.0
 
 
 def test_an_interrupted_search_loses_no_trial_and_leaves_nothing_running(finished: Project, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from varml.flow.store import FlowTask, extract_flow, read_packed_flow
 from varml.models.backbones import build_backbone
 from varml.models.features import compute_features, features_of, rgb_input
 from varml.training.augmented import AugmentedFeatures
-from varml.training.batches import Batch, Draw, draw_batches
+from varml.training.batches import Batch, Draw, draw_batches, own_share
 from varml.training.clips import AugmentedClips, ClipSet, Place
 from varml.video.frames import read_frames
 from varml.video.pack import write_pack
@@ -92,6 +92,21 @@ def test_batches_do_not_depend_on_how_many_processes_read(source: AugmentedFeatu
     here = drawn(source)
     assert same(here, drawn(replace(source, num_workers=2)))
     assert not same(here, drawn(replace(source, seed=4)))
+
+
+@pytest.mark.parametrize("num_processes", [2, 4])
+def test_processes_share_the_rows_of_a_batch_as_one_would_compute_them(
+    source: AugmentedFeatures, draws: list[Draw], drawn, num_processes: int
+) -> None:
+    mixed = replace(source, strength=1.0)
+    whole = drawn(mixed)
+    assert any(mix.partner != row for draw in draws for row, mix in enumerate(mixed.mixes(draw)))
+    for rank in range(num_processes):
+        shares = [own_share(draw, rank, num_processes) for draw in draws]
+        for share, batch, full in zip(shares, mixed.batches(iter(shares), BOTH), whole, strict=True):
+            rows = share.own_rows
+            assert torch.equal(batch.targets, full.targets[rows])
+            assert all(torch.equal(batch.inputs[stream], full.inputs[stream][rows]) for stream in BOTH)
 
 
 def test_each_epoch_changes_a_clip_anew(source: AugmentedFeatures, draws: list[Draw], drawn) -> None:
