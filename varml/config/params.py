@@ -187,6 +187,12 @@ class Model(Section):
         return self
 
 
+class Ensemble(Section):
+    """Several of the ranked trials served as one model."""
+
+    max_members: int = Field(1, ge=1, le=50, description="so many, a trial that counts twice counted twice; 1: none")
+
+
 class Train(Section):
     """One training, in the search and of the winner."""
 
@@ -197,6 +203,8 @@ class Train(Section):
     label_smoothing: Annotated[float, searchable(ge=0, lt=1)]
     balance: Annotated[Balance, searchable()]
     augment: float = Field(ge=0, le=1, description="strength of the random changes of clips in the final training")
+    ensemble: Ensemble = Field(Ensemble(max_members=1), description="of the final training")
+    min_precision: float | None = Field(None, gt=0, le=1, description="least share of right answers; null answers all")
 
 
 class Search(Section):

@@ -18,7 +18,9 @@ from varml.search.objective import LoadFeatures
 from varml.training.data import load_features
 
 # Raise it when the same values on the same data may give another result: trials of both must not be compared.
-VERSION = 2
+VERSION = 3
+# What the final training alone reads.
+OF_FINAL_TRAINING = {"augment", "ensemble", "min_precision"}
 UNTRAINED = "one fold holds all videos of {} in train and val, so they are validated by who has never seen their class"
 
 
@@ -53,7 +55,7 @@ def study_name(rows: pd.DataFrame, params: Params, backbones: list[str]) -> str:
         space=search.space,
         protocol=[search.metric, search.validation, search.num_folds, search.sampler, search.pruner],
         model=params.model.model_dump(),
-        train=params.train.model_dump(exclude={"augment"}),
+        train=params.train.model_dump(exclude=OF_FINAL_TRAINING),
         data=rows[["video_id", "label", "group", "split"]].to_numpy().tolist(),
         # A fusion of the user's own may be another one under the same name.
         **({"plugins": plugin_digests(params.plugins)} if params.plugins else {}),
