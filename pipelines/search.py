@@ -28,7 +28,7 @@ def main(params: Params) -> None:
     objective = Objective(params, feature_loader(manifest, params), folds)
     with tracked(open_search_run(name, params, warnings)) as parent:
         result = Search(params, objective, parent, state_folder() / "studies", name).run()
-        write_results(result, params, manifest["video_id"].tolist(), BEST, TRIALS, OOF, BASELINE)
+        write_results(result, params, BEST, TRIALS, OOF, BASELINE)
         parent.log_artifact(BEST)
         parent.log_artifact(TRIALS)
 

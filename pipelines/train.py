@@ -1,90 +1,59 @@
-"""Refits the winner on train and val and saves it as a model that turns raw video into scores."""
+"""Refits what is to be served on train and val, and saves it as one model that turns raw video into scores."""
 
-import sys
-
-import pandas as pd
+from typing import Any
 
 from pipelines._stage import run_stage
 from varml.config.params import Params
 from varml.config.space import searched_values
-from varml.data.manifest import class_names, read_manifest
-from varml.data.mirror_pairs import mirror_warnings
-from varml.flow.estimator import estimator_state
+from varml.data.manifest import read_manifest
+from varml.ground.atomic import write_json
 from varml.ground.content_key import file_digest
-from varml.ground.engine import resolve_num_workers
-from varml.ground.paths import BEST, MANIFEST, MODEL
-from varml.models.backbones import Backbone, build_backbone
-from varml.models.model_files import FORMAT, Description, LoadedModel, Preprocessing, model_digest, save_model
-from varml.search.results import read_best, winner_params
-from varml.tracking.runs import KIND, MODEL_DIGEST, TrackedRun, create_run, reap_runs, tracked
+from varml.ground.paths import BEST, MANIFEST, MODEL, OOF, OOF_METRICS
+from varml.models.model_files import model_digest, save_model
+from varml.search.results import fitted_values, ranked_params, read_best
+from varml.tracking.runs import KIND, MODEL_DIGEST, create_run, reap_runs, tracked
 from varml.tracking.store import tracking_errors
-from varml.training.augmented import AugmentedFeatures
-from varml.training.checkpoint import Checkpoint
-from varml.training.checkpoint_files import final_checkpoint
-from varml.training.data import TRAINING_SPLITS, list_clips, load_features
-from varml.training.loop import fit
-
-# The backbone computes on one core here and takes longer than to read and change clips.
-MAX_READERS = 4
+from varml.training.checkpoint_files import remove_checkpoint
+from varml.training.data import TRAINING_SPLITS
+from varml.training.final_model import Member, train_model
+from varml.training.out_of_fold import read_oof
+from varml.training.served import choose_served
 
 
 @tracking_errors()
 def main(params: Params) -> None:
     """The run is found again by the digest of the model that it made."""
-    winner = winner_params(params, read_best(BEST))
+    best = read_best(BEST)
+    served = choose_served(read_oof(OOF), best["metric"], params.train)
+    members = [Member(ranked_params(params, best, r), w, fitted_values(best, r)) for r, w in served.weights.items()]
     reap_runs(params.register_.experiment, "train")
     with tracked(create_run(params.register_.experiment, "train", {KIND: "train"})) as run:
-        run.log_params({**searched_values(winner), "train.augment": winner.train.augment})
+        run.log_params(_logged(members))
         run.log_dataset("manifest", file_digest(MANIFEST)[:32], "training")
         run.log_sources()
-        checkpoint = final_checkpoint(winner)
-        save_model(MODEL, _train(winner, run, checkpoint))
+        run.log_metrics({f"oof_{name}": value for name, value in served.figures.items()})
+        manifest = read_manifest(MANIFEST, splits=TRAINING_SPLITS)
+        model = train_model(
+            manifest, params, members, served, lambda place, epoch, m: run.log_metrics(_named(place, m), epoch)
+        )
+        save_model(MODEL, model)
+        write_json(OOF_METRICS, served.figures)
         run.set_tags({MODEL_DIGEST: model_digest(MODEL)})
         run.log_artifact(BEST)
-        if checkpoint is not None:
-            checkpoint.remove()
+        for member in members:
+            remove_checkpoint(member.params)
 
 
-def _train(winner: Params, run: TrackedRun, checkpoint: Checkpoint | None) -> LoadedModel:
-    manifest = read_manifest(MANIFEST, splits=TRAINING_SPLITS)
-    data = load_features(manifest, winner, winner.model.backbone)
-    backbone = build_backbone(winner.model.backbone, winner.features.image_size_px, winner.features.weights)
-    recognizer = fit(
-        data,
-        winner.model,
-        winner.train,
-        seed=winner.seed,
-        source=_augmented(manifest, winner, backbone) if winner.train.augment else None,
-        on_epoch=lambda epoch, m: run.log_metrics(m, epoch),
-        checkpoint=checkpoint,
-    )
-    description = Description(
-        format=FORMAT,
-        classes=data.classes,
-        dim=data.dim,
-        num_steps=data.num_steps,
-        model=winner.model,
-        preprocessing=Preprocessing(
-            probe=winner.ingest.probe,
-            frames=winner.frames,
-            flow=winner.flow,
-            features=winner.features,
-        ),
-    )
-    return LoadedModel(description, backbone, recognizer, estimator_state(winner.flow.estimator, winner.flow.weights))
+def _logged(members: list[Member]) -> dict[str, Any]:
+    logged: dict[str, Any] = {"train.augment": members[0].params.train.augment, "num_members": len(members)}
+    for place, member in enumerate(members):
+        logged |= _named(place, {**searched_values(member.params), **member.fitted, "weight": member.weight})
+    return logged
 
 
-def _augmented(manifest: pd.DataFrame, winner: Params, backbone: Backbone) -> AugmentedFeatures:
-    for warning in mirror_warnings(winner.data.mirror_pairs, class_names(manifest)):
-        print(f"warning: {warning}", file=sys.stderr)
-    return AugmentedFeatures(
-        clips=list_clips(manifest, winner),
-        backbone=backbone,
-        features=winner.features,
-        strength=winner.train.augment,
-        seed=winner.seed,
-        num_workers=min(resolve_num_workers(winner.engine.num_workers), MAX_READERS),
-    )
+def _named(place: int, values: dict[str, Any]) -> dict[str, Any]:
+    # What the best trial has stands under its usual name, so that runs of one model and of several can be compared.
+    return {f"member_{place}.{name}": value for name, value in values.items()} if place else values
 
 
 if __name__ == "__main__":

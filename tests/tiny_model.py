@@ -9,7 +9,8 @@ import torch
 from varml.config import load_params
 from varml.config.params import Attention, Model
 from varml.models.backbones import Backbone, build_backbone
-from varml.models.model_files import FORMAT, Description, LoadedModel, Preprocessing, save_model
+from varml.models.description import FORMAT, BackboneDescription, Description, MemberDescription, Preprocessing
+from varml.models.model_files import LoadedModel, save_model
 from varml.models.recognizer import Recognizer
 
 SHIPPED = load_params(Path(__file__).parents[1] / "params.yaml")
@@ -33,19 +34,55 @@ def tiny_params() -> Model:
     )
 
 
-def build(backbone: Backbone, model: Model, seed: int = 0) -> LoadedModel:
-    """Return a model; another seed gives a recogniser with other weights."""
+def timeless_params() -> Model:
+    """Return the params of a recogniser that takes any number of steps, so that it answers on real videos."""
+    return tiny_params().model_copy(update={"attention": Attention(depth=0, num_heads=2)})
+
+
+def tiny_recognizer(model: Model, dim: int, seed: int = 0) -> Recognizer:
+    """Return a recogniser that nobody trained; another seed gives other weights."""
     torch.manual_seed(seed)
-    recognizer = Recognizer(model, dim=backbone.dim, num_steps=NUM_STEPS, num_classes=len(CLASSES)).eval()
-    recognizer.fit_standardisation({s: torch.randn(4, t, 4, backbone.dim) for s, t in NUM_STEPS.items()})
+    recognizer = Recognizer(model, dim=dim, num_steps=NUM_STEPS, num_classes=len(CLASSES)).eval()
+    recognizer.fit_standardisation({s: torch.randn(4, t, 4, dim) for s, t in NUM_STEPS.items()})
+    return recognizer
+
+
+def build(backbone: Backbone, model: Model, seed: int = 0) -> LoadedModel:
+    """Return a model of one recogniser; another seed gives it other weights."""
+    return build_ensemble({model.backbone: backbone}, [(model, 1.0, {}, seed)])
+
+
+def build_ensemble(
+    backbones: dict[str, Backbone],
+    members: list[tuple[Model, float, dict[str, str], int]],
+    temperature: float = 1.0,
+    unknown_below: float | None = None,
+) -> LoadedModel:
+    """Return a model of ``members``: params, share, backbone key of streams that do not use the params', and seed."""
     features = SHIPPED.features.model_copy(update={"image_size_px": TINY_SIZE_PX})
-    preprocessing = Preprocessing(
-        probe=SHIPPED.ingest.probe, frames=SHIPPED.frames, flow=SHIPPED.flow, features=features
-    )
+    (dim,) = {backbone.dim for backbone in backbones.values()}
+    recognizers = [tiny_recognizer(model, dim, seed) for model, _, _, seed in members]
     description = Description(
-        format=FORMAT, classes=CLASSES, dim=backbone.dim, num_steps=NUM_STEPS, model=model, preprocessing=preprocessing
+        format=FORMAT,
+        classes=CLASSES,
+        temperature=temperature,
+        unknown_below=unknown_below,
+        backbones={key: BackboneDescription(name=backbone.name) for key, backbone in backbones.items()},
+        members=[
+            MemberDescription(
+                weight=weight,
+                model=model,
+                dim=dim,
+                num_steps=NUM_STEPS,
+                backbones={s: keys.get(s, model.backbone) for s in recognizer.streams},
+            )
+            for (model, weight, keys, _), recognizer in zip(members, recognizers, strict=True)
+        ],
+        preprocessing=Preprocessing(
+            probe=SHIPPED.ingest.probe, frames=SHIPPED.frames, flow=SHIPPED.flow, features=features
+        ),
     )
-    return LoadedModel(description, backbone, recognizer)
+    return LoadedModel(description, backbones, recognizers)
 
 
 def save_tiny_model(folder: Path, seed: int = 0) -> Path:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import numpy as np
 import optuna
 import pytest
+from weighted_fusion import FUSION, register_weighted_fusion
 
 from varml.config import Params
 from varml.config.space import apply_values
@@ -13,6 +17,7 @@ from varml.metrics.classification import METRICS, cross_entropy
 from varml.search.objective import Objective, score_predictions
 from varml.search.pruning import PRUNINGS
 from varml.training.cross_validation import cross_validate
+from varml.training.stream_weight import fit_rgb_weight, mix_streams
 
 
 def study_of(name: str) -> optuna.Study:
@@ -72,6 +77,51 @@ def test_a_trial_of_the_same_values_is_not_pruned(
     again = objective(study.ask(), {})
     assert not again.pruned
     assert len(again.fold_scores) == 3
+
+
+@pytest.fixture
+def late(params: Params) -> Iterator[Params]:
+    with register_weighted_fusion():
+        yield apply_values(params, {"model.fusion": FUSION})
+
+
+def test_streams_are_mixed_by_a_weight_that_is_fitted_on_the_other_folds(
+    late: Params, features: dict[str, FeatureSet], folds: list[np.ndarray]
+) -> None:
+    result = Objective(late, features.__getitem__, folds)(study_of("none").ask(), {})
+    data = features["small"]
+    done = list(cross_validate(data, folds, late.model, late.train, late.seed))
+    for fold in done:
+        assert fold.streams is not None
+        others = [other for other in done if other is not fold]
+        labels = np.concatenate([data.labels[other.positions] for other in others])
+        weight = fit_rgb_weight(labels, {s: np.concatenate([o.streams[s] for o in others]) for s in ("rgb", "flow")})
+        assert 0.5 < weight <= 1  # RGB tells the classes apart and flow is noise
+        assert np.array_equal(result.oof[fold.positions], mix_streams(fold.streams, weight))
+        assert result.fold_losses[fold.index] < cross_entropy(data.labels[fold.positions], fold.probabilities)
+    assert result.fold_scores == pytest.approx([METRICS["top1"](data.labels[f], result.oof[f]) for f in folds])
+    every = {s: np.concatenate([fold.streams[s] for fold in done]) for s in ("rgb", "flow")}
+    assert result.fitted == {"rgb_weight": fit_rgb_weight(data.labels, every)}
+
+
+def test_one_fold_leaves_the_streams_as_the_fusion_mixes_them(
+    late: Params, features: dict[str, FeatureSet], folds: list[np.ndarray]
+) -> None:
+    result = Objective(late, features.__getitem__, folds[:1])(study_of("none").ask(), {})
+    (only,) = cross_validate(features["small"], folds[:1], late.model, late.train, late.seed)
+    assert np.array_equal(result.oof[folds[0]], only.probabilities)
+    assert result.fitted == {}
+
+
+def test_a_pruned_trial_has_no_weight(late: Params, features: dict[str, FeatureSet], folds: list[np.ndarray]) -> None:
+    study = study_of("wilcoxon")
+    good = study.ask()
+    trained = apply_values(late, {"train.num_epochs": 20})
+    study.tell(good, Objective(trained, features.__getitem__, folds)(good, {"model.fusion": "rgb"}).score)
+    blind = {"small": replace(features["small"], features={s: a * 0 for s, a in features["small"].features.items()})}
+    result = Objective(trained, blind.__getitem__, folds)(study.ask(), {})
+    assert result.pruned
+    assert result.fitted == {}
 
 
 def test_predictions_made_elsewhere_are_scored_on_the_same_folds() -> None:

@@ -71,7 +71,15 @@ def test_a_study_is_another_one_when_its_trials_are_not_comparable(
 
 @pytest.mark.parametrize(
     ("path", "value"),
-    [("search.num_trials", 99), ("search.num_ranked", 1), ("engine.num_workers", 3), ("evaluate.confidence", 0.9)],
+    [
+        ("search.num_trials", 99),
+        ("search.num_ranked", 1),
+        ("engine.num_workers", 3),
+        ("evaluate.confidence", 0.9),
+        ("train.augment", 0.5),
+        ("train.ensemble.max_members", 1),
+        ("train.min_precision", 0.9),
+    ],
 )
 def test_a_study_stays_when_its_trials_are_comparable(
     manifest: pd.DataFrame, shipped: Params, path: str, value: Any

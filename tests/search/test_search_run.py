@@ -12,17 +12,29 @@ import numpy as np
 import pandas as pd
 import pytest
 from optuna.trial import TrialState
+from weighted_fusion import FUSION, register_weighted_fusion
 
 from varml.config import Params
 from varml.config.space import apply_values, parse_space
 from varml.data.dataset import FeatureSet
 from varml.errors import SearchError
+from varml.metrics.calibration import expected_calibration_error
 from varml.search.objective import Objective
-from varml.search.results import best_content, read_best, trials_table, winner_params, write_results
+from varml.search.results import (
+    best_content,
+    fitted_values,
+    ranked_params,
+    read_best,
+    trials_table,
+    winner_params,
+    write_results,
+)
 from varml.search.run import Search, SearchResult
 from varml.search.search_run import open_search_run
 from varml.search.study import ended_trials, open_study, ranked_trials
 from varml.tracking.runs import TrackedRun, children, create_run, tracked
+from varml.training.calibration import cross_calibrated
+from varml.training.out_of_fold import read_oof
 
 NUM_TRIALS = 8
 SPACE = {
@@ -111,8 +123,7 @@ def trial_runs(parent: TrackedRun) -> dict[int, Any]:
 
 def written(made: Made, params: Params, folder: Path) -> dict[str, bytes]:
     names = ["best.yaml", "trials.csv", "oof.npz", "baseline.json"]
-    ids = [f"video{number:02d}" for number in range(36)]
-    write_results(made.result, params, ids, *(folder / name for name in names))
+    write_results(made.result, params, *(folder / name for name in names))
     return {name: (folder / name).read_bytes() for name in names}
 
 
@@ -144,9 +155,9 @@ def test_the_ranked_are_the_best_with_their_own_out_of_fold_predictions(
     complete = [trial for trial in made.result.trials if trial.state == TrialState.COMPLETE]
     assert len(ranked) == 2
     assert ranked[0].value == max(trial.value for trial in complete)
-    for trial in ranked:
+    for trial, probabilities in zip(ranked, made.result.oof.probabilities, strict=True):
         labels = features[trial.params["model.backbone"]].labels
-        correct = made.result.oof[trial.number].argmax(1) == labels
+        correct = probabilities.argmax(1) == labels
         assert trial.value == pytest.approx(np.mean([correct[fold].mean() for fold in folds]))
 
 
@@ -337,6 +348,8 @@ def test_best_yaml_names_the_ranked_and_gives_the_winners_params(made: Made, sea
     chosen = made.result.ranked[0].params
     assert (winner.model.width, winner.train.lr) == (chosen["model.width"], chosen["train.lr"])
     assert winner.train.num_epochs == searched.train.num_epochs
+    second, values = ranked_params(searched, best, 1), made.result.ranked[1].params
+    assert (second.model.width, second.train.lr) == (values["model.width"], values["train.lr"])
 
 
 def test_a_search_that_wrote_nothing_is_an_error_with_the_remedy(tmp_path: Path) -> None:
@@ -358,13 +371,48 @@ def test_trials_csv_has_a_row_per_trial_and_a_column_per_dimension(
     assert (table["reason"].notna() == (table["state"] == "FAIL")).all()
 
 
-def test_oof_holds_the_predictions_of_the_ranked_in_their_order(made: Made, searched: Params, tmp_path: Path) -> None:
+def test_oof_holds_the_predictions_of_the_ranked_in_their_order(
+    made: Made, searched: Params, features: dict[str, FeatureSet], folds: list[np.ndarray], tmp_path: Path
+) -> None:
     written(made, searched, tmp_path)
-    with np.load(tmp_path / "oof.npz", allow_pickle=False) as stored:
-        assert stored["video_ids"].tolist() == [f"video{number:02d}" for number in range(36)]
-        assert stored["probabilities"].shape == (2, 36, 2)
-        for place, trial in enumerate(made.result.ranked):
-            assert np.array_equal(stored["probabilities"][place], made.result.oof[trial.number])
+    oof = read_oof(tmp_path / "oof.npz")
+    assert oof.video_ids == [f"video{number:02d}" for number in range(36)]
+    assert oof.labels.tolist() == features["small"].labels.tolist()
+    assert [positions.tolist() for positions in oof.positions] == [fold.tolist() for fold in folds]
+    assert oof.probabilities.shape == (2, 36, 2)
+    for trial, probabilities in zip(made.result.ranked, oof.probabilities, strict=True):
+        score, negative_loss = oof.figures("top1", probabilities)
+        assert (score, -negative_loss) == pytest.approx((trial.value, trial.user_attrs["log_loss"]))
+
+
+def test_best_yaml_tells_how_well_each_is_calibrated(made: Made, searched: Params, tmp_path: Path) -> None:
+    written(made, searched, tmp_path)
+    oof = made.result.oof
+    for entry, probabilities in zip(read_best(tmp_path / "best.yaml")["ranked"], oof.probabilities, strict=True):
+        assert entry["ece"] == pytest.approx(expected_calibration_error(oof.labels, probabilities), abs=1e-6)
+        calibrated = cross_calibrated(oof, probabilities)
+        assert entry["ece_calibrated"] == pytest.approx(expected_calibration_error(oof.labels, calibrated), abs=1e-6)
+        assert "fitted" not in entry
+
+
+def test_the_weight_of_the_streams_goes_from_the_trial_to_best_yaml(
+    searched: Params, load: Load, folds: list[np.ndarray], tmp_path: Path
+) -> None:
+    space = {"train": {"lr": {"type": "float", "low": 5e-3, "high": 5e-2, "log": True}}}
+    with register_weighted_fusion():
+        late = apply_values(searched, {"model.fusion": FUSION, "search.space": space, "search.num_trials": 3})
+        made = search(late, load, folds, tmp_path / "studies")
+        written(made, late, tmp_path / "made")
+        # Trials of an earlier process are computed again, and so is what was fitted on them.
+        again = search(late, load, folds, tmp_path / "studies", made.name)
+        assert written(again, late, tmp_path / "again") == written(made, late, tmp_path / "made")
+    best = read_best(tmp_path / "made" / "best.yaml")
+    for rank, trial in enumerate(made.result.ranked):
+        assert fitted_values(best, rank) == trial.user_attrs["fitted"] == best["ranked"][rank]["fitted"]
+        # RGB tells the classes apart and flow is noise.
+        assert 0.5 < fitted_values(best, rank)["rgb_weight"] <= 1
+        oof = made.result.oof
+        assert trial.value == pytest.approx(oof.figures("top1", oof.probabilities[rank]).score)
 
 
 def test_writing_twice_gives_the_same_bytes(made: Made, searched: Params, tmp_path: Path) -> None:

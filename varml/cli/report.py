@@ -26,10 +26,17 @@ def _table(best: dict[str, Any], metrics: dict[str, Any], model_name: str, regis
     for path, value in winner["params"].items():
         table.add_row(f"winner {path}", f"{value:.2g}" if isinstance(value, float) else str(value))
     table.add_row(f"validation {best['metric']}", f"{winner['value']:.3f}  (baseline {best['baseline']:.3f})")
+    if metrics["num_members"] > 1:
+        table.add_row("served", f"the mean of {metrics['num_members']} of the best trials")
     interval = f"{metrics['top1_low']:.3f} to {metrics['top1_high']:.3f}"
     table.add_row("test top-1", f"{metrics['top1']:.3f}  ({interval}, {metrics['num_videos']} videos)")
     table.add_row("test baseline top-1", f"{metrics['baseline_top1']:.3f}")
     table.add_row("test macro F1", f"{metrics['macro_f1']:.3f}")
+    error = f"{metrics['ece']:.3f}  ({metrics['ece_uncalibrated']:.3f} before the temperature)"
+    table.add_row("test calibration error", error)
+    if metrics["coverage"] < 1:
+        right = f", of which {metrics['selective_top1']:.3f} are right" if "selective_top1" in metrics else ""
+        table.add_row("answered", f"{metrics['coverage']:.3f}{right}")
     table.add_row("registered", f"{model_name} version {registered.version} @challenger")
     table.add_row("@champion", f"version {registered.champion}")
     return table

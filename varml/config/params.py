@@ -188,6 +188,12 @@ class Model(Section):
         return self
 
 
+class Ensemble(Section):
+    """Several of the ranked trials served as one model."""
+
+    max_members: int = Field(1, ge=1, le=50, description="so many, a trial that counts twice counted twice; 1: none")
+
+
 class Train(Section):
     """One training, in the search and of the winner."""
 
@@ -202,6 +208,8 @@ class Train(Section):
     precision: TrainPrecision = Field("auto", description="of training on pixels; auto takes the faster one")
     checkpoint_every: int = Field(1, ge=0, description="epochs of training on pixels between checkpoints")
     augment: float = Field(ge=0, le=1, description="strength of the random changes of clips in the final training")
+    ensemble: Ensemble = Field(Ensemble(max_members=1), description="of the final training")
+    min_precision: float | None = Field(None, gt=0, le=1, description="least share of right answers; null answers all")
 
 
 class Search(Section):

@@ -63,11 +63,19 @@ def load_feature_set(rows: pd.DataFrame, files: Sequence[Path], classes: list[st
 
     Raises StoreError where a file is missing or damaged.
     """
-    loaded = [_load(file) for file in files]
-    features = {stream: np.stack([tensors[stream] for tensors in loaded]) for stream in ("rgb", "flow")}
+    features = load_feature_arrays(files)
     index = {name: place for place, name in enumerate(classes)}
     labels = np.asarray([index[label] for label in rows["label"]], dtype=np.int64)
     return FeatureSet(rows["video_id"].tolist(), features, labels, rows["group"].tolist(), classes)
+
+
+def load_feature_arrays(files: Sequence[Path]) -> dict[str, npt.NDArray[np.float16]]:
+    """Return the features stored in ``files``, stream to (N, T, G, D) float16.
+
+    Raises StoreError where a file is missing or damaged.
+    """
+    loaded = [_load(file) for file in files]
+    return {stream: np.stack([tensors[stream] for tensors in loaded]) for stream in ("rgb", "flow")}
 
 
 def _load(path: Path) -> dict[str, npt.NDArray[np.float16]]:

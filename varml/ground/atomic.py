@@ -48,8 +48,13 @@ def write_text(path: Path, content: str) -> None:
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write ``content`` as indented JSON with sorted keys, so that equal content gives equal bytes."""
-    write_text(path, json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+    """Write :func:`json_text` of ``content``."""
+    write_text(path, json_text(content))
+
+
+def json_text(content: object) -> str:
+    """Return ``content`` as indented JSON with sorted keys, so that equal content gives equal bytes."""
+    return json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def _use_default_mode(name: str) -> None:

@@ -29,9 +29,11 @@ OOF = Path("search/oof.npz")
 BASELINE = Path("search/baseline.json")
 
 MODEL = Path("model")
+OOF_METRICS = Path("metrics/oof.json")
 TEST_METRICS = Path("metrics/test.json")
 PREDICTIONS = Path("metrics/predictions.csv")
 CONFUSION = Path("plots/confusion.csv")
+COVERAGE = Path("plots/coverage.csv")
 REGISTERED = Path("metrics/registered.json")
 
 # What `varml inspect` writes, unless told otherwise; no stage's out.

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from varml.flow.store import clip_flow
-from varml.models.features import compute_features
+from varml.models.ensemble import compute_inputs
 from varml.models.model_files import LoadedModel, load_model
 from varml.video.reader import Frames
 from varml.video.strange import StrangeVideo, read_isolated
@@ -20,15 +19,18 @@ from varml.video.strange import StrangeVideo, read_isolated
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer for one video: ``probabilities`` by class, most probable first; they sum to 1."""
+    """The answer for one video: ``probabilities`` by class, most probable first; they sum to 1.
+
+    ``label`` is the most probable class, or ``unknown`` where the model is not sure enough of it.
+    """
 
     label: str
     probabilities: dict[str, float]
 
     @property
     def probability(self) -> float:
-        """Probability of the label."""
-        return self.probabilities[self.label]
+        """Probability of the most probable class."""
+        return next(iter(self.probabilities.values()))
 
 
 class Predictor:
@@ -48,7 +50,8 @@ class Predictor:
         probabilities = self._scores(self._decode(video))
         ranked = np.argsort(-probabilities, kind="stable")
         named = {self.classes[i]: float(probabilities[i]) for i in ranked}
-        return Prediction(self.classes[ranked[0]], named)
+        (answer,) = self.model.description.answers(probabilities[None])
+        return Prediction(answer, named)
 
     def predict_bytes(self, videos: Sequence[bytes]) -> list[Prediction]:
         """Return the answer for the bytes of each video file."""
@@ -65,8 +68,8 @@ class Predictor:
         return read_isolated(StrangeVideo(video, pre.frames, pre.probe)).frames
 
     def _scores(self, frames: Frames) -> npt.NDArray[np.float32]:
-        pre = self.model.description.preprocessing
-        features = compute_features(self.model.backbone, frames, clip_flow(frames, pre.flow), pre.features)
-        batch = {stream: torch.from_numpy(values).float()[None] for stream, values in features.items()}
-        with torch.inference_mode():
-            return self.model.recognizer(batch).softmax(-1)[0].numpy()
+        pre, ensemble = self.model.description.preprocessing, self.model.ensemble
+        flow = clip_flow(frames, pre.flow)
+        features = compute_inputs(ensemble.inputs, self.model.backbones, frames, flow, pre.features)
+        batch = {key: {s: values[None] for s, values in streams.items()} for key, streams in features.items()}
+        return np.asarray(ensemble.predict(batch)[0])

@@ -16,16 +16,25 @@ from varml.models.weights import load_weights
 class Backbone(nn.Module):
     """A timm network without its classifier.
 
-    ``mean`` and ``std`` are what its weights were trained with; ``dim`` is the width D of its feature map.
+    ``name`` is timm's, ``mean`` and ``std`` are what its weights were trained with, ``dim`` is the width D of its
+    feature map, and ``in_chans`` the number of channels of its images.
     """
 
-    def __init__(self, network: nn.Module, mean: tuple[float, ...], std: tuple[float, ...], size_px: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        network: nn.Module,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        size_px: int,
+        in_chans: int = 3,
+    ) -> None:
         super().__init__()
-        self.network = network
+        self.name, self.network, self.in_chans = name, network, in_chans
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
         with torch.inference_mode():
-            self.dim = self.eval().forward(torch.zeros(1, 3, size_px, size_px)).shape[1]
+            self.dim = self.eval().feature_map(torch.zeros(1, in_chans, size_px, size_px)).shape[1]
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the feature map (B, D, h, w) of ``images``, (B, 3, H, W) float from 0 to 1."""
@@ -47,19 +56,19 @@ class Backbone(nn.Module):
         return features
 
 
-def build_backbone(name: str, size_px: int, weights: Mapping[str, str] | None) -> Backbone:
-    """Return the timm model ``name`` for square images of ``size_px``, in eval mode.
+def build_backbone(name: str, size_px: int, weights: Mapping[str, str] | None, in_chans: int = 3) -> Backbone:
+    """Return the timm model ``name`` for square images of ``size_px`` and ``in_chans`` channels, in eval mode.
 
     ``weights`` maps backbones to files (see :func:`varml.models.weights.load_weights`); None builds the network
     alone, for weights that the caller loads itself. Raises WeightsError where the weights cannot be had, and
     ModelError where timm does not build the network or it gives no feature map at this size.
     """
     try:
-        network, config = _create(name, size_px)
+        network, config = _create(name, size_px, in_chans)
         if weights is not None:
             load_weights(name, network, weights)
         network.reset_classifier(0)
-        return Backbone(network, config["mean"], config["std"], size_px).eval()
+        return Backbone(name, network, config["mean"], config["std"], size_px, in_chans).eval()
     except VarmlError:
         raise
     except Exception as error:  # each of timm's thousand networks fails in its own way
@@ -75,10 +84,10 @@ def backbone_names() -> list[str]:
     return sorted({*timm.list_models(), *timm.list_pretrained()})
 
 
-def _create(name: str, size_px: int) -> tuple[Any, dict[str, Any]]:
+def _create(name: str, size_px: int, in_chans: int) -> tuple[Any, dict[str, Any]]:
     timm = _timm()
     sized = {"img_size": size_px} if timm.models.get_pretrained_cfg_value(name, "fixed_input_size") else {}
-    network = timm.create_model(name, pretrained=False, **sized)
+    network = timm.create_model(name, pretrained=False, in_chans=in_chans, **sized)
     return network, timm.data.resolve_model_data_config(network)
 
 

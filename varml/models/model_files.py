@@ -1,114 +1,119 @@
 """A model on disk: weights as safetensors, everything else as JSON, and the sha256 of both, checked first.
 
-``model.json`` holds the classes and all params that prediction needs, so that the folder alone turns raw video
-into scores. Nothing in it is ever unpickled or run.
+``model.json`` holds the classes, the members and all params that prediction needs, so that the folder alone turns raw
+video into scores. Nothing in it is ever unpickled or run.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from varml.config.params import Features, Flow, Frames, Model, Probe, Section
 from varml.errors import ModelError
 from varml.flow.estimator import estimators
-from varml.ground.atomic import write_bytes, write_json
+from varml.ground.atomic import json_text, write_bytes, write_json
 from varml.ground.content_key import file_digest
+from varml.ground.registry import Registry
+from varml.models.description import FORMAT, Description
 
-FORMAT = 4
+if TYPE_CHECKING:
+    from torch import nn
+
+    from varml.models.backbones import Backbone
+    from varml.models.ensemble import Ensemble
+    from varml.models.recognizer import Recognizer
+
 DESCRIPTION = "model.json"
 WEIGHTS = "weights.safetensors"
 FLOW_WEIGHTS = "flow.safetensors"  # of a flow estimator that has any
 CHECKSUMS = "checksums.json"
 
 
-class Preprocessing(Section):
-    """From raw video to features, as training had it."""
-
-    probe: Probe
-    frames: Frames
-    flow: Flow
-    features: Features
-
-
-class Description(Section):
-    """The content of model.json."""
-
-    format: int
-    classes: list[str]
-    dim: int
-    num_steps: dict[str, int]
-    model: Model
-    preprocessing: Preprocessing
-
-
 @dataclass(frozen=True)
 class LoadedModel:
-    """A description with its networks, ready to predict; ``flow_state`` are the flow estimator's weights, if any."""
+    """A description with its networks, ready to predict; ``flow_state`` are the flow estimator's weights, if any.
+
+    ``backbones`` are by their keys, ``recognizers`` in the order of the members.
+    """
 
     description: Description
-    backbone: Any  # varml.models.backbones.Backbone
-    recognizer: Any  # varml.models.recognizer.Recognizer
+    backbones: Mapping[str, Backbone]
+    recognizers: list[Recognizer]
     flow_state: dict[str, Any] | None = None
+
+    @cached_property
+    def ensemble(self) -> Ensemble:
+        """The members as one network, which predicts."""
+        # Here and not above: torch is slow to import, and whoever only checks a model needs none.
+        from varml.models.ensemble import Ensemble, Member
+
+        pairs = zip(self.recognizers, self.description.members, strict=True)
+        members = [Member(recognizer, member.weight, member.backbones) for recognizer, member in pairs]
+        return Ensemble(members, self.description.temperature)
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """Every network by what the names of its weights begin with."""
+        backbones: dict[str, nn.Module] = {f"backbones.{key}.": module for key, module in self.backbones.items()}
+        return backbones | {f"members.{place}.": module for place, module in enumerate(self.recognizers)}
 
 
 def save_model(folder: Path, model: LoadedModel) -> None:
     """Write ``model`` into ``folder``; the list of checksums comes last and makes it complete."""
     from safetensors.torch import save
 
-    state = {f"backbone.{name}": tensor for name, tensor in model.backbone.state_dict().items()}
-    state |= {f"recognizer.{name}": tensor for name, tensor in model.recognizer.state_dict().items()}
+    state = {
+        prefix + name: tensor
+        for prefix, network in model.networks.items()
+        for name, tensor in network.state_dict().items()
+    }
     parts = {WEIGHTS: state} | ({FLOW_WEIGHTS: model.flow_state} if model.flow_state else {})
     for name, tensors in parts.items():
         write_bytes(folder / name, save({key: tensor.contiguous() for key, tensor in tensors.items()}))
     # The model brings its weights along; where they came from is a path of this machine.
-    write_json(folder / DESCRIPTION, _with_flow_weights(model.description, {}).model_dump())
+    write_json(folder / DESCRIPTION, model.description.with_flow_weights({}).model_dump())
     write_json(folder / CHECKSUMS, {name: file_digest(folder / name) for name in (DESCRIPTION, *parts)})
 
 
 def load_model(folder: Path) -> LoadedModel:
     """Return the model in ``folder``.
 
-    Raises ModelError where a file is missing, altered since it was saved, or of another format.
+    Raises ModelError where a file is missing, altered or added since it was saved, or the model is of another format.
     """
     names = verify(folder)
     description = _read_description(folder)
     from safetensors.torch import load_file
 
-    from varml.models.backbones import build_backbone
-    from varml.models.recognizer import Recognizer
-
     _check_names(description)
-    state = load_file(folder / WEIGHTS)
-    params = description.model
-    backbone = build_backbone(params.backbone, description.preprocessing.features.image_size_px, None)
-    recognizer = Recognizer(
-        params, dim=description.dim, num_steps=description.num_steps, num_classes=len(description.classes)
-    )
-    try:
-        for prefix, module in (("backbone.", backbone), ("recognizer.", recognizer)):
-            module.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
-    except RuntimeError as error:
-        raise ModelError(
-            f"{folder / WEIGHTS} does not fit the network that model.json describes; install the versions of timm and "
-            "varml that saved it, or make the model again"
-        ) from error
     file = (folder / FLOW_WEIGHTS).resolve()
     flow_state = load_file(file) if FLOW_WEIGHTS in names else None
     if flow_state:
-        flow = {description.preprocessing.flow.estimator: str(file)}
-        description = _with_flow_weights(description, flow)
-    return LoadedModel(description, backbone.eval(), recognizer.eval(), flow_state)
+        description = description.with_flow_weights({description.preprocessing.flow.estimator: str(file)})
+    model = _build(description, flow_state)
+    try:
+        _fill(model.networks, load_file(folder / WEIGHTS))
+    except (KeyError, RuntimeError) as error:
+        raise ModelError(
+            f"{folder / WEIGHTS} does not fit the networks that model.json describes; install the versions of timm and "
+            "varml that saved it, or make the model again"
+        ) from error
+    return model
 
 
 def verify(folder: Path) -> list[str]:
-    """Return the names of the model's files; raise ModelError unless each has the sha256 that it was saved with."""
+    """Return the names of the model's files; raise ModelError unless each has the sha256 that it was saved with.
+
+    There must be no other file, and the list of checksums must stand as it was written, to the byte.
+    """
     try:
-        expected = json.loads((folder / CHECKSUMS).read_text(encoding="utf-8"))
+        text = (folder / CHECKSUMS).read_text(encoding="utf-8")
+        expected = json.loads(text)
     except (OSError, ValueError) as error:
         raise ModelError(f"{folder} holds no complete model ({CHECKSUMS}: {error}); run `dvc repro`") from error
     needed = {DESCRIPTION, WEIGHTS}
@@ -118,6 +123,11 @@ def verify(folder: Path) -> list[str]:
         path = folder / name
         if not path.is_file() or file_digest(path) != digest:
             raise ModelError(f"{path} is missing or was altered after it was saved; do not use it, make it again")
+    if text != json_text(expected):
+        raise ModelError(f"{folder / CHECKSUMS} was altered after it was saved; do not use the model, make it again")
+    added = sorted(path.name for path in folder.iterdir() if path.name not in {*expected, CHECKSUMS})
+    if added:
+        raise ModelError(f"{folder / added[0]} is no file of the model; a model's folder holds no others, remove it")
     return list(expected)
 
 
@@ -126,23 +136,37 @@ def model_digest(folder: Path) -> str:
     return file_digest(folder / CHECKSUMS)
 
 
-def _with_flow_weights(description: Description, weights: dict[str, str]) -> Description:
-    """Return ``description`` with these files of flow weights, and with none of backbones: the model holds its own."""
-    preprocessing = description.preprocessing
-    parts = {
-        "features": preprocessing.features.model_copy(update={"weights": {}}),
-        "flow": preprocessing.flow.model_copy(update={"weights": weights}),
+def _build(description: Description, flow_state: dict[str, Any] | None) -> LoadedModel:
+    """Return the networks that ``description`` names, in eval mode, with weights that mean nothing yet."""
+    from varml.models.backbones import build_backbone
+    from varml.models.recognizer import Recognizer
+
+    size_px, num_classes = description.preprocessing.features.image_size_px, len(description.classes)
+    backbones = {
+        key: build_backbone(backbone.name, size_px, None, backbone.in_chans)
+        for key, backbone in description.backbones.items()
     }
-    return description.model_copy(update={"preprocessing": preprocessing.model_copy(update=parts)})
+    recognizers = [
+        Recognizer(member.model, dim=member.dim, num_steps=member.num_steps, num_classes=num_classes).eval()
+        for member in description.members
+    ]
+    return LoadedModel(description, backbones, recognizers, flow_state)
+
+
+def _fill(networks: Mapping[str, nn.Module], state: dict[str, Any]) -> None:
+    """Load ``state`` into the networks; raises KeyError or RuntimeError where they do not have the same tensors."""
+    for prefix, network in networks.items():
+        network.load_state_dict({name: state.pop(prefix + name) for name in network.state_dict()})
+    if state:
+        raise KeyError(min(state))
 
 
 def _check_names(description: Description) -> None:
     from varml.models.fusion import fusions
 
-    for registry, name in (
-        (estimators, description.preprocessing.flow.estimator),
-        (fusions, description.model.fusion),
-    ):
+    named: list[tuple[Registry[Any], str]] = [(estimators, description.preprocessing.flow.estimator)]
+    named += [(fusions, member.model.fusion) for member in description.members]
+    for registry, name in named:
         if name not in registry.names():
             raise ModelError(
                 f"the model needs the {registry.kind} {name!r}, which varml has not got; import the plugin that "

@@ -41,4 +41,11 @@ class Recognizer(nn.Module):
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
         """Return logits (B, K) of features, stream to (B, T, G, D)."""
-        return self.fusion({s: self.encoders[s](features[s]) for s in self.streams})
+        return self.fusion(self._tokens(features))
+
+    def stream_scores(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return what each stream says alone, stream to log-probabilities (B, K), of a fusion that can tell."""
+        return self.fusion.stream_scores(self._tokens(features))  # type: ignore[operator]
+
+    def _tokens(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {s: self.encoders[s](features[s]) for s in self.streams}

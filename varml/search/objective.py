@@ -17,16 +17,23 @@ from varml.metrics.classification import METRICS, accuracy, cross_entropy
 from varml.search.pruning import PRUNINGS
 from varml.training.cross_validation import FoldResult, cross_validate
 from varml.training.loop import EpochMetrics, Probabilities
+from varml.training.stream_weight import WEIGHT, StreamProbabilities, cross_mixed, fit_rgb_weight
 
 LoadFeatures = Callable[[str], FeatureSet]
 
 
 @dataclass
 class TrialResult:
-    """What a trial gave; ``oof`` is (N, K) with NaN rows for videos that no finished fold validated."""
+    """What a trial gave; ``oof`` is (N, K) with NaN rows for videos that no finished fold validated.
+
+    ``streams`` holds the same by each stream alone where the fusion can tell them, and ``fitted`` what was fitted on
+    them, by the name of the fusion's buffer that gets it.
+    """
 
     values: dict[str, Any]
     oof: Probabilities
+    streams: StreamProbabilities = field(default_factory=dict)
+    fitted: dict[str, float] = field(default_factory=dict)
     fold_scores: list[float] = field(default_factory=list)
     fold_losses: list[float] = field(default_factory=list)
     fold_epochs: list[list[EpochMetrics]] = field(default_factory=list)
@@ -62,15 +69,37 @@ class Objective:
             PRUNINGS[self.params.search.pruner].report(trial, fold.index, correct)
             if fold.index + 1 < len(self.folds) and trial.should_prune():
                 result.pruned = True
-                break
+                return result
+        if result.streams and len(self.folds) > 1:
+            self._fit_weight(result, data)
         return result
 
     def _take(self, result: TrialResult, fold: FoldResult, data: FeatureSet) -> None:
-        labels = data.labels[fold.positions]
         result.oof[fold.positions] = fold.probabilities
-        result.fold_scores.append(METRICS[self.params.search.metric](labels, fold.probabilities))
-        result.fold_losses.append(cross_entropy(labels, fold.probabilities))
+        for stream, probabilities in (fold.streams or {}).items():
+            result.streams.setdefault(stream, np.full_like(result.oof, np.nan))[fold.positions] = probabilities
+        self._score(result, fold.positions, data)
         result.fold_epochs.append(fold.epochs)
+
+    def _score(self, result: TrialResult, fold: Positions, data: FeatureSet) -> None:
+        labels, probabilities = data.labels[fold], result.oof[fold]
+        result.fold_scores.append(METRICS[self.params.search.metric](labels, probabilities))
+        result.fold_losses.append(cross_entropy(labels, probabilities))
+
+    def _fit_weight(self, result: TrialResult, data: FeatureSet) -> None:
+        """Score the trial anew with a weight of its streams: that of a fold is fitted on the other folds.
+
+        Pruning has compared what the fusion says untouched, in this trial as in others: before the last fold has ended
+        there is no weight for the first.
+        """
+        validated = np.concatenate(self.folds)
+        fitted_on = {stream: probabilities[validated] for stream, probabilities in result.streams.items()}
+        result.fitted[WEIGHT] = fit_rgb_weight(data.labels[validated], fitted_on)
+        result.oof = cross_mixed(data.labels, result.streams, self.folds)
+        result.fold_scores.clear()
+        result.fold_losses.clear()
+        for fold in self.folds:
+            self._score(result, fold, data)
 
 
 def score_predictions(

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from optuna.trial import FrozenTrial
 from ruamel.yaml import YAML
@@ -17,14 +16,17 @@ from varml.config.space import apply_values
 from varml.data.manifest import write_table
 from varml.errors import SearchError
 from varml.ground.atomic import write_bytes, write_json
+from varml.metrics.calibration import expected_calibration_error
 from varml.search.run import SearchResult
-from varml.search.study import LOSS, REASON
+from varml.search.study import FITTED, LOSS, REASON
+from varml.training.calibration import cross_calibrated
+from varml.training.loop import Probabilities
+from varml.training.out_of_fold import OutOfFold, write_oof
 
 
 def write_results(
     result: SearchResult,
     params: Params,
-    video_ids: list[str],
     best: Path,
     trials: Path,
     oof: Path,
@@ -33,25 +35,33 @@ def write_results(
     """Write the four outs of a search."""
     _write_yaml(best, best_content(result, params))
     write_table(trials, trials_table(result.trials))
-    _write_oof(oof, result, video_ids)
+    write_oof(oof, result.oof)
     write_json(baseline, asdict(result.baseline))
 
 
 def best_content(result: SearchResult, params: Params) -> dict[str, Any]:
     """Return the content of best.yaml: the ranked trials with their values by params path."""
+    oof = result.oof.validated()
     return {
         "metric": params.search.metric,
         "baseline": round(result.baseline.score, 6),
         "beats_baseline": bool(result.ranked[0].value > result.baseline.score),
-        "ranked": [
-            {
-                "trial": trial.number,
-                "value": round(float(trial.value), 6),
-                "log_loss": round(float(trial.user_attrs[LOSS]), 6),
-                "params": dict(trial.params),
-            }
-            for trial in result.ranked
-        ],
+        "ranked": [_entry(trial, oof, oof.probabilities[rank]) for rank, trial in enumerate(result.ranked)],
+    }
+
+
+def _entry(trial: FrozenTrial, oof: OutOfFold, probabilities: Probabilities) -> dict[str, Any]:
+    """Return what best.yaml says of one trial; ``ece`` is its calibration error, before and after a temperature."""
+    calibrated = cross_calibrated(oof, probabilities)
+    fitted = trial.user_attrs.get(FITTED)
+    return {
+        "trial": trial.number,
+        "value": round(float(trial.value), 6),
+        "log_loss": round(float(trial.user_attrs[LOSS]), 6),
+        "ece": round(expected_calibration_error(oof.labels, probabilities), 6),
+        "ece_calibrated": round(expected_calibration_error(oof.labels, calibrated), 6),
+        "params": dict(trial.params),
+        **({"fitted": dict(fitted)} if fitted else {}),
     }
 
 
@@ -64,7 +74,17 @@ def read_best(path: Path) -> dict[str, Any]:
 
 def winner_params(params: Params, best: dict[str, Any]) -> Params:
     """Return ``params`` with the values of the best trial."""
-    return apply_values(params, best["ranked"][0]["params"])
+    return ranked_params(params, best, 0)
+
+
+def ranked_params(params: Params, best: dict[str, Any], rank: int) -> Params:
+    """Return ``params`` with the values of the trial at ``rank``, 0 for the best."""
+    return apply_values(params, best["ranked"][rank]["params"])
+
+
+def fitted_values(best: dict[str, Any], rank: int) -> dict[str, float]:
+    """Return what was fitted on the out-of-fold predictions of the trial at ``rank``, by the name of the buffer."""
+    return dict(best["ranked"][rank].get("fitted", {}))
 
 
 def trials_table(trials: list[FrozenTrial]) -> pd.DataFrame:
@@ -81,14 +101,6 @@ def trials_table(trials: list[FrozenTrial]) -> pd.DataFrame:
         for trial in trials
     ]
     return pd.DataFrame(rows)
-
-
-def _write_oof(path: Path, result: SearchResult, video_ids: list[str]) -> None:
-    # (num_ranked, N, K) in the order of best.yaml; N in the order of video_ids.
-    stacked = np.stack([result.oof[trial.number] for trial in result.ranked])
-    buffer = io.BytesIO()
-    np.savez(buffer, video_ids=np.asarray(video_ids), probabilities=stacked)
-    write_bytes(path, buffer.getvalue())
 
 
 def _write_yaml(path: Path, content: dict[str, Any]) -> None:

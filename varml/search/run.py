@@ -20,6 +20,7 @@ from varml.errors import SearchError, StoreError
 from varml.search.objective import Objective, TrialResult, score_predictions
 from varml.search.space import base_values, suggest
 from varml.search.study import (
+    FITTED,
     LOSS,
     REASON,
     ended_trials,
@@ -34,6 +35,7 @@ from varml.search.trial_runs import log_missing_trials, log_trial, outcome_of
 from varml.tracking.runs import KIND, TrackedRun, children, create_run
 from varml.training.baseline import fit_baseline, predict_baseline
 from varml.training.loop import Probabilities
+from varml.training.out_of_fold import OutOfFold, fold_numbers
 
 MAX_REASON_LENGTH = 300
 
@@ -49,11 +51,11 @@ class Baseline:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """The ended trials, the best of them with their out-of-fold predictions, and the baseline."""
+    """The ended trials, the best of them with their out-of-fold predictions in the same order, and the baseline."""
 
     trials: list[FrozenTrial]
     ranked: list[FrozenTrial]
-    oof: dict[int, Probabilities]
+    oof: OutOfFold
     baseline: Baseline
 
 
@@ -80,8 +82,7 @@ class Search:
         ranked = ranked_trials(study)[: self.params.search.num_ranked]
         if not ranked:
             raise SearchError(_why_none(study))
-        oof = {trial.number: self._oof(trial, results) for trial in ranked}
-        return SearchResult(ended_trials(study), ranked, oof, baseline)
+        return SearchResult(ended_trials(study), ranked, self._out_of_fold(ranked, results), baseline)
 
     def _run_trials(self, study: optuna.Study) -> dict[int, TrialResult]:
         dimensions = parse_space(self.params.search.space)[0]
@@ -110,11 +111,22 @@ class Search:
             return trial.number
         results[trial.number] = result
         trial.set_user_attr(LOSS, result.loss)
+        if result.fitted:
+            trial.set_user_attr(FITTED, result.fitted)
         if result.pruned:
             study.tell(trial, state=TrialState.PRUNED)
         else:
             study.tell(trial, result.score)
         return trial.number
+
+    def _out_of_fold(self, ranked: list[FrozenTrial], results: Mapping[int, TrialResult]) -> OutOfFold:
+        data = self.objective.load(self.params.model.backbone)
+        return OutOfFold(
+            data.video_ids,
+            data.labels,
+            fold_numbers(self.objective.folds, len(data)),
+            np.stack([self._oof(trial, results) for trial in ranked]),
+        )
 
     def _oof(self, trial: FrozenTrial, results: Mapping[int, TrialResult]) -> Probabilities:
         # A search that was continued has not got the predictions of its earlier trials; they come out the same.

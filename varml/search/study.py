@@ -22,6 +22,7 @@ JOURNAL = "optuna.journal"
 # User attributes of a trial.
 REASON = "reason"
 LOSS = "log_loss"
+FITTED = "fitted"
 INTERRUPTED = "interrupted"
 
 SAMPLERS = {

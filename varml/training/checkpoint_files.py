@@ -32,6 +32,13 @@ def final_checkpoint(winner: Params, root: Path = Path()) -> Checkpoint | None:
     return Checkpoint(checkpoint_folder() / f"{key}{SUFFIX}", key, train.checkpoint_every)
 
 
+def remove_checkpoint(winner: Params, root: Path = Path()) -> None:
+    """Remove the checkpoint of the training of ``winner``, if it has one: the model that it gave is saved."""
+    checkpoint = final_checkpoint(winner, root)
+    if checkpoint is not None:
+        checkpoint.remove()
+
+
 def _training_key(winner: Params, root: Path) -> str:
     """Return what changes with all that makes the weights: data, params and the libraries that compute."""
     sections = ("frames", "flow", "features", "model")

@@ -11,15 +11,20 @@ from varml.config.params import Model, Train
 from varml.data.dataset import FeatureSet
 from varml.data.splits import Positions
 from varml.training.loop import EpochMetrics, Probabilities, fit, predict
+from varml.training.stream_weight import StreamProbabilities, predict_streams
 
 
 @dataclass(frozen=True)
 class FoldResult:
-    """What one fold gave: the validation positions, their probabilities, and the metrics of each epoch."""
+    """What one fold gave: the validation positions, their probabilities, and the metrics of each epoch.
+
+    ``streams`` holds the probabilities by each stream alone where the fusion can tell them.
+    """
 
     index: int
     positions: Positions
     probabilities: Probabilities
+    streams: StreamProbabilities | None
     epochs: list[EpochMetrics]
 
 
@@ -36,4 +41,5 @@ def cross_validate(
             kept.append(metrics)
 
         recognizer = fit(training, model, train, seed=seed + index, validation=validation, on_epoch=keep)
-        yield FoldResult(index, positions, predict(recognizer, validation), epochs)
+        probabilities, streams = predict(recognizer, validation), predict_streams(recognizer, validation)
+        yield FoldResult(index, positions, probabilities, streams, epochs)

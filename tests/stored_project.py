@@ -1,0 +1,60 @@
+"""A few videos as the extracting stages store them, in the current folder: textures, each class with its own motion."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from varml.config import Params, load_params
+from varml.config.space import apply_values
+from varml.flow.store import FlowTask, extract_flow, flow_files
+from varml.models.feature_files import feature_files
+from varml.models.features import FeatureTask, extract_features
+from varml.video.frames import frames_files
+from varml.video.pack import write_pack
+
+BACKBONE = "tf_efficientnet_lite0"
+SHIFTS = {"down": (3, 0), "left": (0, -3), "right": (0, 3)}
+
+
+def stored_params() -> Params:
+    """Return the shipped params for small images and a short training of any length in time."""
+    return apply_values(
+        load_params(Path(__file__).parents[1] / "params.yaml"),
+        {
+            "features.image_size_px": 64,
+            "frames.num_segments": 2,
+            "model.backbone": BACKBONE,
+            "model.width": 16,
+            "train.num_epochs": 4,
+            "train.batch_size": 4,
+        },
+    )
+
+
+def store_videos(params: Params, num_training: int = 4, num_test: int = 2) -> pd.DataFrame:
+    """Store frames, flow and features of so many videos of each class, and return their manifest."""
+    rows = [
+        {"label": label, "split": "train" if number < num_training else "test", "group": f"group{number}"}
+        for number in range(num_training + num_test)
+        for label in SHIFTS
+    ]
+    manifest = pd.DataFrame(rows).assign(reader="pyav", start_sec="", end_sec="", fps=25.0)
+    names = [f"video{number:02d}" for number in range(len(rows))]
+    manifest = manifest.assign(video_id=names, digest=names, path=[f"{name}.mp4" for name in names])
+    frames, flow = frames_files(manifest, params.frames), flow_files(manifest, params.frames, params.flow)
+    features = feature_files(manifest, params, BACKBONE)
+    for number, (label, *paths) in enumerate(zip(manifest["label"], frames, flow, features, strict=True)):
+        write_pack(paths[0], _moving(number, label), 95)
+        extract_flow(FlowTask(paths[0], paths[1], params.flow))
+        extract_features(FeatureTask(*paths, BACKBONE, params.features))
+    return manifest
+
+
+def _moving(number: int, label: str) -> np.ndarray:
+    coarse = np.random.default_rng(number).integers(0, 256, (8, 10, 3), dtype=np.uint8)
+    still = coarse.repeat(8, axis=0).repeat(8, axis=1)
+    step = np.stack([still, np.roll(still, SHIFTS[label], axis=(0, 1))])
+    return np.stack([step, step])  # two segments of two frames

@@ -1,0 +1,56 @@
+"""Features of stored videos as a finished model reads them: stored ones of frozen backbones, else its own."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from varml.config.params import Params
+from varml.data.dataset import load_feature_arrays
+from varml.flow.store import flow_files, read_packed_flow
+from varml.ground.threads import one_thread
+from varml.models.ensemble import compute_inputs
+from varml.models.feature_files import feature_files
+from varml.models.features import StreamFeatures
+from varml.models.model_files import LoadedModel
+from varml.video.frames import frames_files, read_frames
+
+Inputs = dict[str, dict[str, npt.NDArray[np.float16]]]  # backbone key to stream to (N, T, G, D)
+
+
+def load_inputs(rows: pd.DataFrame, params: Params, model: LoadedModel) -> Inputs:
+    """Return the features of the manifest's ``rows`` that ``model`` reads.
+
+    Those of a frozen backbone are the stored ones; of a backbone with weights of the model's own they are computed from
+    stored frames and flow. Raises StoreError where something stored is missing or damaged.
+    """
+    read = model.ensemble.inputs
+    stored = sorted({key for key, _ in read if model.description.is_frozen(key)})
+    inputs: Inputs = {key: load_feature_arrays(feature_files(rows, params, key)) for key in stored}
+    own = [(key, stream) for key, stream in read if key not in stored]
+    return inputs | (compute_stored(rows, params, model, own) if own else {})
+
+
+def compute_stored(rows: pd.DataFrame, params: Params, model: LoadedModel, read: list[tuple[str, str]]) -> Inputs:
+    """Return features by the model's own backbones, for the pairs of backbone key and stream in ``read``."""
+    collected: dict[str, dict[str, list[npt.NDArray[np.float16]]]] = defaultdict(lambda: defaultdict(list))
+    for features in _of_each_video(rows, params, model, read):
+        for key, streams in features.items():
+            for stream, values in streams.items():
+                collected[key][stream].append(values)
+    return {key: {stream: np.stack(v) for stream, v in streams.items()} for key, streams in collected.items()}
+
+
+def _of_each_video(
+    rows: pd.DataFrame, params: Params, model: LoadedModel, read: list[tuple[str, str]]
+) -> Iterator[dict[str, StreamFeatures]]:
+    features = model.description.preprocessing.features
+    files = zip(frames_files(rows, params.frames), flow_files(rows, params.frames, params.flow), strict=True)
+    for frames, flow in files:
+        # As in extract_features, so that the bits are those of stored features.
+        with one_thread():
+            yield compute_inputs(read, model.backbones, read_frames(frames), read_packed_flow(flow), features)
