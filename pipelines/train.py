@@ -15,8 +15,9 @@ from varml.tracking.runs import KIND, MODEL_DIGEST, create_run, reap_runs, track
 from varml.tracking.store import tracking_errors
 from varml.training.checkpoint_files import remove_checkpoint
 from varml.training.data import TRAINING_SPLITS
-from varml.training.final_model import Member, train_model
+from varml.training.final_model import train_model
 from varml.training.out_of_fold import read_oof
+from varml.training.refit import Member
 from varml.training.served import choose_served
 
 

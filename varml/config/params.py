@@ -17,6 +17,7 @@ PARENT_FOLDER = "parent_folder"
 Balance = Literal["none", "weights", "sampler"]
 Illumination = Literal["none", "clahe", "gray_world"]
 TrainPrecision = Literal["auto", "float32", "bf16"]
+Unfreeze = Literal["none", "last_stage", "all"]
 FlowImages = Literal["direction", "magnitude", "both"]
 
 
@@ -194,6 +195,17 @@ class Ensemble(Section):
     max_members: int = Field(1, ge=1, le=50, description="so many, a trial that counts twice counted twice; 1: none")
 
 
+class Finetune(Section):
+    """Training end to end, after that on cached features."""
+
+    num_epochs: int = Field(default=10, ge=1, le=10_000)
+    batch_size: int = Field(default=8, ge=1)
+    lr: float = Field(
+        default=3e-4, gt=0, le=1, description="peak, of the recogniser and of the last layers of the backbones"
+    )
+    layer_decay: float = Field(default=0.8, gt=0, le=1, description="of the learning rate, from layer to layer down")
+
+
 class Train(Section):
     """One training, in the search and of the winner."""
 
@@ -208,6 +220,8 @@ class Train(Section):
     precision: TrainPrecision = Field("auto", description="of training on pixels; auto takes the faster one")
     checkpoint_every: int = Field(1, ge=0, description="epochs of training on pixels between checkpoints")
     augment: float = Field(ge=0, le=1, description="strength of the random changes of clips in the final training")
+    unfreeze: Unfreeze = Field("none", description="what of the backbones the final training goes on to train")
+    finetune: Finetune = Finetune()
     ensemble: Ensemble = Field(Ensemble(max_members=1), description="of the final training")
     min_precision: float | None = Field(None, gt=0, le=1, description="least share of right answers; null answers all")
 

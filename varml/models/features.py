@@ -78,9 +78,20 @@ def flow_input(packed_flow: PackedFlow, params: FeatureParams) -> Tensor:
 
 
 def features_of(backbone: Backbone, images: Tensor, params: FeatureParams) -> StepFeatures:
-    """Return the features of standardised ``images``, (T, 3, s, s)."""
+    """Return the features of standardised ``images``, (T, C, s, s), as they are stored."""
     with torch.inference_mode():
-        return _grid(backbone.feature_map(images), params)
+        cells = grid_features(backbone, images, params.grid_size)
+        # float16 ends at 65504; an infinite feature would make every later loss NaN.
+        return cells.clamp(-_LARGEST, _LARGEST).half().contiguous().numpy()
+
+
+def grid_features(backbone: Backbone, images: Tensor, grid_size: int) -> Tensor:
+    """Return the features of standardised ``images`` (N, C, s, s) on a g x g grid, (N, G, D) float32.
+
+    Gradients flow back into the backbone. N may be the steps of many videos, B*T. Cells lie row by row.
+    """
+    cells = F.adaptive_avg_pool2d(backbone.feature_map(images).float(), grid_size)  # (N, D, g, g)
+    return cells.flatten(2).transpose(1, 2)
 
 
 def rgb_images(frames: Frames) -> Tensor:
@@ -92,12 +103,6 @@ def rgb_images(frames: Frames) -> Tensor:
 def _scaled(images: Tensor, params: FeatureParams) -> Tensor:
     size = (params.image_size_px, params.image_size_px)
     return F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
-
-
-def _grid(feature_map: Tensor, params: FeatureParams) -> StepFeatures:
-    cells = F.adaptive_avg_pool2d(feature_map, params.grid_size)  # (T, D, g, g)
-    # float16 ends at 65504; an infinite feature would make every later loss NaN.
-    return cells.flatten(2).transpose(1, 2).clamp(-_LARGEST, _LARGEST).half().contiguous().numpy()  # (T, G, D)
 
 
 @lru_cache(maxsize=1)

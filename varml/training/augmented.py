@@ -1,13 +1,12 @@
-"""Features of clips that change from epoch to epoch: the frozen backbone sees each clip anew."""
+"""Clips that change from epoch to epoch, as the backbones see them, or as features of backbones that are frozen."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice, tee
+from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -19,16 +18,24 @@ from varml.training.clips import AugmentedClips, ClipSet, Place, StoredClip, gen
 from varml.video.transforms.mixup import Mix, draw_mixes, mixed
 
 
-@dataclass(frozen=True)
-class AugmentedFeatures:
-    """Batches of features of changed clips, with mixup among the clips of a batch; a BatchSource.
+class Row(NamedTuple):
+    """One video of a batch: its ``inputs``, stream to (T, ...), and its ``label``, the share of each class (K,)."""
 
-    ``strength`` is from 0 to 1; at 0 the features are those that are stored. Equal ``seed`` gives equal batches,
-    whatever ``num_workers``: the processes that read and change clips while the backbone computes here (0: none).
+    inputs: dict[str, Tensor]
+    label: Tensor
+
+
+@dataclass(frozen=True)
+class AugmentedImages:
+    """Batches of images of changed clips, stream to (B, T, C, s, s), with mixup among the clips of a batch.
+
+    It is a BatchSource. The images are standardised as ``backbones``, stream by stream, expect them. ``strength`` is
+    from 0 to 1; at 0 the images are those of stored clips. Equal ``seed`` gives equal batches, whatever
+    ``num_workers``: the processes that read and change clips while a network computes here (0: none).
     """
 
     clips: ClipSet
-    backbone: Backbone
+    backbones: Mapping[str, Backbone]
     features: FeatureParams
     strength: float
     seed: int
@@ -36,26 +43,25 @@ class AugmentedFeatures:
 
     def batches(self, draws: Iterator[Draw], streams: tuple[str, ...]) -> Iterator[Batch]:
         """Yield the batch of each draw; raises StoreError where stored frames or flow are missing or damaged."""
+        for rows in self.rows(draws, streams):
+            yield _stacked(rows)
+
+    def rows(self, draws: Iterator[Draw], streams: tuple[str, ...]) -> Iterator[Iterator[Row]]:
+        """Yield the rows of the batch of each draw, one after the other: all at once would take 10 MB a clip."""
         ahead, draws = tee(draws)
         clips = AugmentedClips(self.clips, self.strength, self.seed)
         places = (place for draw in ahead for place in self._places(draw))
         loaded = load_clips(clips, places, self.num_workers)
         for draw in draws:
             needed = self._needed_rows(draw)
-            yield self._batch(draw, dict(zip(needed, islice(loaded, len(needed)), strict=True)), streams)
+            chosen = dict(zip(needed, islice(loaded, len(needed)), strict=True))
+            mixes = self.mixes(draw)
+            yield (self._row(chosen, row, mixes[row], streams) for row in draw.own_rows.tolist())
 
     def mixes(self, draw: Draw) -> list[Mix]:
         """Return what is laid over each clip of a batch."""
         generator = generator_of("mixup", self.seed, draw.epoch, draw.number)
         return draw_mixes(len(draw.positions), self.strength, generator)
-
-    def _batch(self, draw: Draw, clips: Mapping[int, StoredClip], streams: tuple[str, ...]) -> Batch:
-        mixes = self.mixes(draw)
-        pairs = [(clips[row], clips[mixes[row].partner], mixes[row].share) for row in draw.own_rows.tolist()]
-        features = {stream: np.stack([self._features(*pair, stream) for pair in pairs]) for stream in streams}
-        labels = [mixed(torch.from_numpy(c.label), torch.from_numpy(other.label), share) for c, other, share in pairs]
-        inputs = {stream: torch.from_numpy(values).float() for stream, values in features.items()}
-        return Batch(inputs, torch.stack(labels))
 
     def _places(self, draw: Draw) -> Iterator[Place]:
         positions = draw.positions.tolist()
@@ -70,15 +76,38 @@ class AugmentedFeatures:
         mixes = self.mixes(draw)
         return sorted({*own, *(mixes[row].partner for row in own)})
 
-    def _features(
-        self, clip: StoredClip, other: StoredClip, share: float, stream: str
-    ) -> npt.NDArray[np.float16]:  # (T, G, D)
-        # Mixed as the backbone sees them, where videos of all sizes have one size. Each is scaled for itself and for
-        # its partner: all of a batch at once would take 10 MB a clip.
-        images = mixed(self._input(clip, stream), self._input(other, stream), share)
-        return features_of(self.backbone, images, self.features)
+    def _row(self, clips: Mapping[int, StoredClip], row: int, mix: Mix, streams: tuple[str, ...]) -> Row:
+        # Mixed as the backbones see them, where videos of all sizes have one size.
+        clip, other = clips[row], clips[mix.partner]
+        label, laid_over = (torch.from_numpy(one.label) for one in (clip, other))
+        inputs = {s: mixed(self._images(clip, s), self._images(other, s), mix.share) for s in streams}
+        return Row(inputs, mixed(label, laid_over, mix.share))
 
-    def _input(self, clip: StoredClip, stream: str) -> Tensor:
+    def _images(self, clip: StoredClip, stream: str) -> Tensor:
         if stream == "rgb":
-            return rgb_input(self.backbone, clip.frames, self.features)
+            return rgb_input(self.backbones[stream], clip.frames, self.features)
         return flow_input(clip.flow, self.features)
+
+
+@dataclass(frozen=True)
+class AugmentedFeatures:
+    """Batches of the frozen backbones' features of ``images``, stream to (B, T, G, D); a BatchSource.
+
+    At strength 0 they are those that are stored.
+    """
+
+    images: AugmentedImages
+
+    def batches(self, draws: Iterator[Draw], streams: tuple[str, ...]) -> Iterator[Batch]:
+        """Yield the batch of each draw; raises StoreError where stored frames or flow are missing or damaged."""
+        for rows in self.images.rows(draws, streams):
+            yield _stacked(Row(self._features(row.inputs), row.label) for row in rows)
+
+    def _features(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        backbones, params = self.images.backbones, self.images.features
+        return {s: torch.from_numpy(features_of(backbones[s], x, params)).float() for s, x in images.items()}
+
+
+def _stacked(rows: Iterable[Row]) -> Batch:
+    inputs, labels = zip(*rows, strict=True)
+    return Batch({stream: torch.stack([one[stream] for one in inputs]) for stream in inputs[0]}, torch.stack(labels))

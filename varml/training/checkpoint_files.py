@@ -26,7 +26,7 @@ def final_checkpoint(winner: Params, root: Path = Path()) -> Checkpoint | None:
     None where it keeps none: one on cached features is over in seconds.
     """
     train = winner.train
-    if not train.augment or not train.checkpoint_every:
+    if (not train.augment and train.unfreeze == "none") or not train.checkpoint_every:
         return None
     key = _training_key(winner, root)
     return Checkpoint(checkpoint_folder() / f"{key}{SUFFIX}", key, train.checkpoint_every)

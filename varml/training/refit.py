@@ -1,0 +1,117 @@
+"""A member of the model that is served, trained on all of train and val: on features, then on pixels where wanted."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+
+import pandas as pd
+
+from varml.config.params import Params
+from varml.data.dataset import FeatureSet
+from varml.data.manifest import class_names
+from varml.data.mirror_pairs import mirror_warnings
+from varml.ground.engine import resolve_num_workers
+from varml.models.backbones import Backbone, build_backbone
+from varml.models.description import MemberDescription
+from varml.models.recognizer import Recognizer
+from varml.training.augmented import AugmentedFeatures, AugmentedImages
+from varml.training.checkpoint_files import final_checkpoint
+from varml.training.data import list_clips, load_features
+from varml.training.finetuning import finetune
+from varml.training.loop import EpochMetrics, fit
+from varml.training.stream_weight import set_fitted
+
+# A network computes on one core here and takes longer than to read and change clips.
+MAX_READERS = 4
+OnEpoch = Callable[[int, EpochMetrics], None]
+
+
+@dataclass(frozen=True)
+class Member:
+    """A trial that is served: the params that it was validated with, its share, and what was fitted out of fold."""
+
+    params: Params
+    weight: float
+    fitted: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Refitted:
+    """A trained member, with the backbones that it reads by their keys."""
+
+    recognizer: Recognizer
+    description: MemberDescription
+    backbones: dict[str, Backbone]
+
+
+class Refitter:
+    """Trains one member after the other on all rows of ``manifest``; those of one backbone share its features."""
+
+    def __init__(self, manifest: pd.DataFrame, params: Params) -> None:
+        self._manifest, self._params = manifest, params
+        self._backbone, self._features = cache(self._build), cache(self._load)
+
+    def refit(self, member: Member, place: int, on_epoch: OnEpoch) -> Refitted:
+        """Return ``member``, which stands at ``place`` among the members, trained with its own params."""
+        params, data = member.params, self._features(member.params.model.backbone)
+        recognizer = self._trained(params, data, on_epoch)
+        set_fitted(recognizer, member.fitted)
+        name = params.model.backbone
+        if params.train.unfreeze == "none":
+            keys, backbones = dict.fromkeys(recognizer.streams, name), {name: self._backbone(name)}
+        else:
+            # A key that is no backbone's name stands for weights of the model's own.
+            keys = {stream: f"{name}-{stream}-{place}" for stream in recognizer.streams}
+            recognizer, own = self._finetuned(params, recognizer, on_epoch)
+            backbones = {keys[stream]: backbone for stream, backbone in own.items()}
+        description = MemberDescription(
+            weight=member.weight, model=params.model, dim=data.dim, num_steps=data.num_steps, backbones=keys
+        )
+        return Refitted(recognizer, description, backbones)
+
+    def _trained(self, params: Params, data: FeatureSet, on_epoch: OnEpoch) -> Recognizer:
+        # What is trained on pixels afterwards sees changed clips then; before, stored features are good enough.
+        sees_clips = params.train.augment > 0 and params.train.unfreeze == "none"
+        return fit(
+            data,
+            params.model,
+            params.train,
+            seed=params.seed,
+            source=AugmentedFeatures(self._images(params)) if sees_clips else None,
+            on_epoch=on_epoch,
+            checkpoint=final_checkpoint(params) if sees_clips else None,
+        )
+
+    def _finetuned(
+        self, params: Params, recognizer: Recognizer, on_epoch: OnEpoch
+    ) -> tuple[Recognizer, dict[str, Backbone]]:
+        def after_features(epoch: int, metrics: EpochMetrics) -> None:
+            on_epoch(params.train.num_epochs + epoch, metrics)
+
+        images = self._images(params)
+        checkpoint = final_checkpoint(params)
+        network = finetune(recognizer, images, params, seed=params.seed, on_epoch=after_features, checkpoint=checkpoint)
+        return network.recognizer, network.stream_backbones
+
+    def _images(self, params: Params) -> AugmentedImages:
+        for warning in mirror_warnings(params.data.mirror_pairs, class_names(self._manifest)):
+            print(f"warning: {warning}", file=sys.stderr)
+        backbone = self._backbone(params.model.backbone)
+        return AugmentedImages(
+            clips=list_clips(self._manifest, params),
+            backbones={"rgb": backbone, "flow": backbone},
+            features=params.features,
+            strength=params.train.augment,
+            seed=params.seed,
+            num_workers=min(resolve_num_workers(params.engine.num_workers), MAX_READERS),
+        )
+
+    def _build(self, name: str) -> Backbone:
+        features = self._params.features
+        return build_backbone(name, features.image_size_px, features.weights)
+
+    def _load(self, name: str) -> FeatureSet:
+        return load_features(self._manifest, self._params, name)
