@@ -24,6 +24,7 @@ from varml.models.description import (
     Description,
     MemberDescription,
     Preprocessing,
+    frozen_key,
 )
 from varml.models.model_files import LoadedModel
 from varml.models.recognizer import Recognizer
@@ -97,14 +98,15 @@ class _Trainer:
         source = _augmented(self._manifest, params, backbone) if params.train.augment else None
         recognizer = fit(data, params.model, params.train, seed=params.seed, source=source, on_epoch=on_epoch)
         set_fitted(recognizer, member.fitted)
+        key = frozen_key(backbone.name, backbone.in_chans)
         description = MemberDescription(
             weight=member.weight,
             model=params.model,
             dim=data.dim,
             num_steps=data.num_steps,
-            backbones=dict.fromkeys(recognizer.streams, name),
+            backbones=dict.fromkeys(recognizer.streams, key),
         )
-        return Refitted(recognizer, description, {name: backbone})
+        return Refitted(recognizer, description, {key: backbone})
 
     def _build(self, name: str) -> Backbone:
         features = self._params.features
