@@ -12,6 +12,7 @@ from tiny_model import CLASSES, NUM_STEPS, SHIPPED, TINY, build, build_ensemble
 from varml.config.params import Model
 from varml.flow.store import PackedFlow
 from varml.models.backbones import Backbone
+from varml.models.description import BackboneDescription
 from varml.models.ensemble import BATCH, Member, compute_inputs, with_temperature
 from varml.models.features import compute_features
 from varml.models.model_files import LoadedModel
@@ -164,3 +165,15 @@ def test_an_answer_that_is_not_sure_enough_is_unknown(tiny_backbone: Backbone, m
     assert sure.answers(probabilities) == [CLASSES[0], "unknown", "unknown"]
     exact = build_ensemble({TINY: tiny_backbone}, members, unknown_below=float(probabilities[1, 2])).description
     assert exact.is_sure(probabilities).tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("key", "in_chans", "is_frozen"),
+    [(TINY, 3, True), ("trial3.flow", 3, False), (TINY, 2, False), (f"{TINY}.2_channels", 2, True)],
+)
+def test_a_backbone_is_frozen_where_its_key_says_no_more_than_what_it_is(
+    tiny_backbone: Backbone, model: Model, key: str, in_chans: int, is_frozen: bool
+) -> None:
+    described = {key: BackboneDescription(name=TINY, in_chans=in_chans)}
+    description = build(tiny_backbone, model).description.model_copy(update={"backbones": described})
+    assert description.is_frozen(key) == is_frozen

@@ -82,7 +82,7 @@ def test_a_trial_of_the_same_values_is_not_pruned(
 @pytest.fixture
 def late(params: Params) -> Iterator[Params]:
     with register_weighted_fusion():
-        yield apply_values(params, {"model.fusion": FUSION})
+        yield apply_values(params, {"model.fusion": FUSION, "train.num_epochs": 20})
 
 
 def test_streams_are_mixed_by_a_weight_that_is_fitted_on_the_other_folds(
@@ -116,10 +116,9 @@ def test_one_fold_leaves_the_streams_as_the_fusion_mixes_them(
 def test_a_pruned_trial_has_no_weight(late: Params, features: dict[str, FeatureSet], folds: list[np.ndarray]) -> None:
     study = study_of("wilcoxon")
     good = study.ask()
-    trained = apply_values(late, {"train.num_epochs": 20})
-    study.tell(good, Objective(trained, features.__getitem__, folds)(good, {"model.fusion": "rgb"}).score)
+    study.tell(good, Objective(late, features.__getitem__, folds)(good, {"model.fusion": "rgb"}).score)
     blind = {"small": replace(features["small"], features={s: a * 0 for s, a in features["small"].features.items()})}
-    result = Objective(trained, blind.__getitem__, folds)(study.ask(), {})
+    result = Objective(late, blind.__getitem__, folds)(study.ask(), {})
     assert result.pruned
     assert result.fitted == {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -227,6 +228,30 @@ def test_running_again_adds_nothing_and_gives_the_same(
     assert {run.info.run_id for run in children(again.parent)} == before
     assert again.parent.client.get_run(again.parent.run_id).info.status == "FINISHED"
     assert written(again, searched, tmp_path / "again") == written(made, searched, tmp_path / "made")
+
+
+def test_predictions_of_earlier_trials_are_kept_and_computed_again_where_they_are_lost(
+    made: Made, searched: Params, load: Load, folds: list[np.ndarray], tmp_path: Path
+) -> None:
+    expected = written(made, searched, tmp_path / "made")
+    folder = shutil.copytree(made.folder, tmp_path / "studies")
+    num_loads = itertools.count()
+
+    def counted(backbone: str) -> FeatureSet:
+        next(num_loads)
+        return load(backbone)
+
+    again = search(searched, counted, folds, folder, made.name)
+    assert written(again, searched, tmp_path / "kept") == expected
+    assert next(num_loads) == 2  # the baseline, and what all trials have in common
+    first, *rest = sorted((folder / made.name).iterdir())
+    assert len(rest) == len(made.result.ranked) - 1  # those of the others are not kept
+    first.write_bytes(first.read_bytes()[:-1])
+    for file in rest:
+        file.unlink()
+    again = search(searched, counted, folds, folder, made.name)
+    assert written(again, searched, tmp_path / "lost") == expected
+    assert next(num_loads) == 3 + 2 + len(made.result.ranked)
 
 
 def test_equal_seeds_in_two_empty_folders_give_the_same_bytes(

@@ -11,6 +11,7 @@ from varml.config.params import Features, Flow, Frames, Model, Probe, Section
 FORMAT = 5
 # The answer of a model that is not sure enough.
 UNKNOWN = "unknown"
+RGB = 3  # channels
 
 
 class Preprocessing(Section):
@@ -26,7 +27,12 @@ class BackboneDescription(Section):
     """A network by timm's name, and how many channels its images have."""
 
     name: str
-    in_chans: int = Field(3, ge=1)
+    in_chans: int = Field(RGB, ge=1)
+
+
+def frozen_key(name: str, in_chans: int) -> str:
+    """Return the key of the backbone ``name`` with its pretrained weights; no other backbone may have it."""
+    return name if in_chans == RGB else f"{name}.{in_chans}_channels"
 
 
 class MemberDescription(Section):
@@ -68,12 +74,9 @@ class Description(Section):
         return self
 
     def is_frozen(self, key: str) -> bool:
-        """Return whether ``key`` is the backbone whose features the pipeline stores.
-
-        A key that is the backbone's own name stands for its pretrained weights, any other for weights of the model's
-        own.
-        """
-        return self.backbones[key].name == key
+        """Return whether ``key`` is a backbone whose features the pipeline stores; others are the model's own."""
+        backbone = self.backbones[key]
+        return key == frozen_key(backbone.name, backbone.in_chans)
 
     def is_sure(self, probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
         """Return whether the most probable class of each row (N, K) is probable enough to be the answer, (N,)."""

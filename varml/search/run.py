@@ -17,6 +17,7 @@ from varml.config.space import Dimension, parse_space
 from varml.data.dataset import FeatureSet
 from varml.data.splits import Positions
 from varml.errors import SearchError, StoreError
+from varml.search.kept_predictions import forget_others, keep_predictions, kept_predictions
 from varml.search.objective import Objective, TrialResult, score_predictions
 from varml.search.space import base_values, suggest
 from varml.search.study import (
@@ -78,28 +79,25 @@ class Search:
         reap(study)
         forgive(study)
         baseline = self._baseline()
-        results = self._run_trials(study)
-        ranked = ranked_trials(study)[: self.params.search.num_ranked]
+        self._run_trials(study)
+        ranked = self._ranked(study)
         if not ranked:
             raise SearchError(_why_none(study))
-        return SearchResult(ended_trials(study), ranked, self._out_of_fold(ranked, results), baseline)
+        return SearchResult(ended_trials(study), ranked, self._out_of_fold(ranked), baseline)
 
-    def _run_trials(self, study: optuna.Study) -> dict[int, TrialResult]:
+    def _run_trials(self, study: optuna.Study) -> None:
         dimensions = parse_space(self.params.search.space)[0]
         enqueue_first(study, _allowed(base_values(self.params, dimensions), dimensions))
         log_missing_trials(study, self.parent, self._experiment)
-        results: dict[int, TrialResult] = {}
         while len(ended_trials(study)) < self.params.search.num_trials:
             seed_sampler(study, self.params)
-            number = self._run_one(study, dimensions, results)
+            number, result = self._run_one(study, dimensions)
             ended = study.trials[number]
-            log_trial(ended, self.parent, self._experiment, results.get(number))
+            log_trial(ended, self.parent, self._experiment, result)
+            forget_others(self._kept, [trial.number for trial in self._ranked(study)])
             self._report(study, ended)
-        return results
 
-    def _run_one(
-        self, study: optuna.Study, dimensions: Mapping[str, Dimension], results: dict[int, TrialResult]
-    ) -> int:
+    def _run_one(self, study: optuna.Study, dimensions: Mapping[str, Dimension]) -> tuple[int, TrialResult | None]:
         trial = study.ask()
         try:
             result = self.objective(trial, suggest(trial, dimensions))
@@ -108,30 +106,31 @@ class Search:
         except Exception as error:  # whatever one configuration does, the others go on
             trial.set_user_attr(REASON, _reason(error))
             study.tell(trial, state=TrialState.FAIL)
-            return trial.number
-        results[trial.number] = result
+            return trial.number, None
         trial.set_user_attr(LOSS, result.loss)
         if result.fitted:
             trial.set_user_attr(FITTED, result.fitted)
         if result.pruned:
             study.tell(trial, state=TrialState.PRUNED)
         else:
+            keep_predictions(self._kept, trial.number, result.oof)
             study.tell(trial, result.score)
-        return trial.number
+        return trial.number, result
 
-    def _out_of_fold(self, ranked: list[FrozenTrial], results: Mapping[int, TrialResult]) -> OutOfFold:
+    def _out_of_fold(self, ranked: list[FrozenTrial]) -> OutOfFold:
         data = self.objective.load(self.params.model.backbone)
         return OutOfFold(
             data.video_ids,
             data.labels,
             fold_numbers(self.objective.folds, len(data)),
-            np.stack([self._oof(trial, results) for trial in ranked]),
+            np.stack([self._oof(trial) for trial in ranked]),
         )
 
-    def _oof(self, trial: FrozenTrial, results: Mapping[int, TrialResult]) -> Probabilities:
-        # A search that was continued has not got the predictions of its earlier trials; they come out the same.
-        if trial.number in results:
-            return results[trial.number].oof
+    def _oof(self, trial: FrozenTrial) -> Probabilities:
+        kept = kept_predictions(self._kept, trial.number)
+        if kept is not None:
+            return kept
+        # The journal may have come from elsewhere; the predictions come out the same.
         return self.objective(optuna.trial.FixedTrial(trial.params), trial.params).oof
 
     def _baseline(self) -> Baseline:
@@ -157,6 +156,13 @@ class Search:
             f"trial {len(trials)}/{self.params.search.num_trials}: {outcome_of(ended)} (best {top}) {values}",
             flush=True,
         )
+
+    def _ranked(self, study: optuna.Study) -> list[FrozenTrial]:
+        return ranked_trials(study)[: self.params.search.num_ranked]
+
+    @property
+    def _kept(self) -> Path:
+        return self.folder / self.name
 
     @property
     def _experiment(self) -> str:

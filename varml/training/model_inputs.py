@@ -28,10 +28,12 @@ def load_inputs(rows: pd.DataFrame, params: Params, model: LoadedModel) -> Input
     Those of a frozen backbone are the stored ones; of a backbone with weights of the model's own they are computed from
     stored frames and flow. Raises StoreError where something stored is missing or damaged.
     """
-    read = model.ensemble.inputs
-    stored = sorted({key for key, _ in read if model.description.is_frozen(key)})
-    inputs: Inputs = {key: load_feature_arrays(feature_files(rows, params, key)) for key in stored}
-    own = [(key, stream) for key, stream in read if key not in stored]
+    read, description = model.ensemble.inputs, model.description
+    inputs: Inputs = {}
+    for key in sorted({key for key, _ in read if description.is_frozen(key)}):
+        stored = load_feature_arrays(feature_files(rows, params, description.backbones[key].name))
+        inputs[key] = {stream: stored[stream] for of, stream in read if of == key}
+    own = [(key, stream) for key, stream in read if key not in inputs]
     return inputs | (compute_stored(rows, params, model, own) if own else {})
 
 
