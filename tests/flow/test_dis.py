@@ -10,13 +10,14 @@ from known_motion import motion, warped
 from varml.flow.estimators.dis import Dis
 
 
-@pytest.mark.parametrize(("num_refinements", "is_it"), [(3, True), (5, False)])
-def test_dis_is_the_preset_fast_at_full_resolution_with_three_refinements(
-    photo: np.ndarray, num_refinements: int, is_it: bool
+@pytest.mark.parametrize(("num_refinements", "stride_px", "is_it"), [(3, 5, True), (5, 5, False), (3, 4, False)])
+def test_dis_is_the_preset_fast_at_full_resolution_with_fewer_refinements_and_patches(
+    photo: np.ndarray, num_refinements: int, stride_px: int, is_it: bool
 ):
     following = warped(photo, motion("rotation", *photo.shape))
     solver = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     solver.setFinestScale(0)
     solver.setVariationalRefinementIterations(num_refinements)
+    solver.setPatchStride(stride_px)
     expected = solver.calc(photo, following, None)
     assert np.array_equal(Dis().estimate(photo, following), expected) is is_it

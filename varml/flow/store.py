@@ -27,7 +27,7 @@ from varml.video.frames import frames_keys, read_frames
 from varml.video.pack import SUFFIX, Pack, roundtrip, write_pack
 
 # Raise it when the same frames and params give other files: every stored file then gets a new name.
-VERSION = 3
+VERSION = 4
 ZERO = 128
 LARGEST = 127
 PackedFlow = npt.NDArray[np.uint8]  # (S, F-1, 2H, W, 1): u above v
@@ -109,19 +109,32 @@ def count_clipped(path: Path) -> tuple[int, int]:
 
 def compand(flow: Flow, bound_px: float) -> PackedFlow:
     """Return (..., H, W, 2) px as (..., 2H, W, 1) uint8 on the square-root curve, clipped to ±``bound_px``."""
-    scaled = np.clip(flow / bound_px, -1, 1)
-    levels = np.rint(LARGEST * np.sign(scaled) * np.sqrt(np.abs(scaled))) + ZERO
-    stacked = np.concatenate([levels[..., 0], levels[..., 1]], axis=-2)  # (..., 2H, W)
-    return stacked.astype(np.uint8)[..., None]
+    planes = np.moveaxis(flow, -1, -3) / bound_px  # (..., 2, H, W)
+    np.clip(planes, -1, 1, out=planes)
+    levels = np.sqrt(np.abs(planes))
+    np.copysign(levels, planes, out=levels)
+    levels *= LARGEST
+    np.rint(levels, out=levels)
+    levels += ZERO
+    return levels.astype(np.uint8).reshape(*levels.shape[:-3], -1, levels.shape[-1], 1)
 
 
 def expand(packed: PackedFlow, bound_px: float) -> Flow:
     """Return the displacements (..., H, W, 2) float32 in px that :func:`compand` packed."""
-    curve = unit_curve(packed)
-    return (np.sign(curve) * curve**2 * bound_px).astype(np.float32)
+    flow = unit_curve(packed)
+    flow *= np.abs(flow)
+    flow *= bound_px
+    return flow
 
 
 def unit_curve(packed: PackedFlow) -> Flow:
-    """Return packed flow as (..., H, W, 2) float32 from -1 to 1, still on the square-root curve."""
-    u, v = np.split(packed[..., 0].astype(np.float32), 2, axis=-2)
-    return np.clip((np.stack([u, v], axis=-1) - ZERO) / LARGEST, -1, 1)
+    """Return packed flow as (..., H, W, 2) float32 from -1 to 1, still on the square-root curve.
+
+    In memory all u of an image stand before all v, as in the pack and as networks want them.
+    """
+    *leading, double_height, width, _ = packed.shape
+    planes = packed.reshape(*leading, 2, double_height // 2, width).astype(np.float32)
+    planes -= ZERO
+    planes /= LARGEST
+    np.clip(planes, -1, 1, out=planes)
+    return np.moveaxis(planes, -3, -1)

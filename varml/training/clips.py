@@ -107,9 +107,9 @@ def load_clips(clips: AugmentedClips, places: Iterable[Place], num_workers: int)
 
 def as_stored(clip: ClipTensors, bound_px: float) -> StoredClip:
     """Return ``clip`` in the form of the store."""
-    rgb, flow = (images.movedim(2, -1).contiguous() for images in (clip.rgb, clip.flow))
-    frames = (rgb * 255).round().clamp(0, 255).byte().numpy()
-    return StoredClip(frames, compand(flow.numpy(), bound_px), clip.label.numpy())
+    levels = (clip.rgb * 255).round_().clamp_(0, 255).byte()
+    frames = levels.movedim(2, -1).contiguous().numpy()
+    return StoredClip(frames, compand(clip.flow.movedim(2, -1).numpy(), bound_px), clip.label.numpy())
 
 
 def generator_of(purpose: str, *numbers: int) -> torch.Generator:

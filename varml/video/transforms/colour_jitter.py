@@ -40,4 +40,4 @@ def recoloured(rgb: Tensor, brightness: float, contrast: float, saturation: floa
     tall = functional.adjust_contrast(tall, 1 + contrast)
     tall = functional.adjust_saturation(tall, 1 + saturation)
     tall = functional.adjust_hue(tall, hue)
-    return tall.unflatten(1, (*rgb.shape[:2], -1)).movedim(0, 2).contiguous()
+    return tall.unflatten(1, (*rgb.shape[:2], -1)).movedim(0, 2)

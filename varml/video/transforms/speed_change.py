@@ -35,8 +35,12 @@ def played(clip: ClipTensors, speed: float) -> ClipTensors:
     Displacements grow by ``speed``. Each frame is the stored one nearest to its new time, which lies ``speed`` times as
     far from the middle of the segment; where that is outside, the first or the last.
     """
-    frames, steps = (_nearest(images.shape[1], speed) for images in (clip.rgb, clip.flow))
-    return clip.with_images(clip.rgb[:, frames], clip.flow[:, steps] * speed)
+    return clip.with_images(_taken(clip.rgb, speed), _taken(clip.flow, speed) * speed)
+
+
+def _taken(images: Tensor, speed: float) -> Tensor:
+    # One of a kind stays where it is, and to copy it would take as long as to turn it.
+    return images[:, _nearest(images.shape[1], speed)] if images.shape[1] > 1 else images
 
 
 def _nearest(length: int, speed: float) -> Tensor:
