@@ -13,7 +13,7 @@ from varml.flow.estimator import estimator_state
 from varml.ground.content_key import file_digest
 from varml.ground.engine import resolve_num_workers
 from varml.ground.paths import BEST, MANIFEST, MODEL
-from varml.models.backbones import Backbone, build_backbone
+from varml.models.features import StreamBackbones, stream_backbones
 from varml.models.model_files import FORMAT, Description, LoadedModel, Preprocessing, model_digest, save_model
 from varml.search.results import read_best, winner_params
 from varml.tracking.runs import KIND, MODEL_DIGEST, TrackedRun, create_run, reap_runs, tracked
@@ -43,13 +43,15 @@ def main(params: Params) -> None:
 def _train(winner: Params, run: TrackedRun) -> LoadedModel:
     manifest = read_manifest(MANIFEST, splits=TRAINING_SPLITS)
     data = load_features(manifest, winner, winner.model.backbone)
-    backbone = build_backbone(winner.model.backbone, winner.features.image_size_px, winner.features.weights)
+    backbones = stream_backbones(
+        winner.model.backbone, winner.features, winner.frames.frames_per_segment, winner.features.weights
+    )
     recognizer = fit(
         data,
         winner.model,
         winner.train,
         seed=winner.seed,
-        source=_augmented(manifest, winner, backbone) if winner.train.augment else None,
+        source=_augmented(manifest, winner, backbones) if winner.train.augment else None,
         on_epoch=lambda epoch, m: run.log_metrics(m, epoch),
     )
     description = Description(
@@ -65,15 +67,21 @@ def _train(winner: Params, run: TrackedRun) -> LoadedModel:
             features=winner.features,
         ),
     )
-    return LoadedModel(description, backbone, recognizer, estimator_state(winner.flow.estimator, winner.flow.weights))
+    return LoadedModel(
+        description,
+        backbones["rgb"],
+        recognizer,
+        estimator_state(winner.flow.estimator, winner.flow.weights),
+        backbones["flow"] if backbones["flow"] is not backbones["rgb"] else None,
+    )
 
 
-def _augmented(manifest: pd.DataFrame, winner: Params, backbone: Backbone) -> AugmentedFeatures:
+def _augmented(manifest: pd.DataFrame, winner: Params, backbones: StreamBackbones) -> AugmentedFeatures:
     for warning in mirror_warnings(winner.data.mirror_pairs, class_names(manifest)):
         print(f"warning: {warning}", file=sys.stderr)
     return AugmentedFeatures(
         clips=list_clips(manifest, winner),
-        backbone=backbone,
+        backbones=backbones,
         features=winner.features,
         strength=winner.train.augment,
         seed=winner.seed,

@@ -36,7 +36,10 @@ def tiny_params() -> Model:
 def build(backbone: Backbone, model: Model, seed: int = 0) -> LoadedModel:
     """Return a model; another seed gives a recogniser with other weights."""
     torch.manual_seed(seed)
-    recognizer = Recognizer(model, dim=backbone.dim, num_steps=NUM_STEPS, num_classes=len(CLASSES)).eval()
+    num_cells = SHIPPED.features.grid_size**2
+    recognizer = Recognizer(
+        model, dim=backbone.dim, num_steps=NUM_STEPS, num_cells=num_cells, num_classes=len(CLASSES)
+    ).eval()
     recognizer.fit_standardisation({s: torch.randn(4, t, 4, backbone.dim) for s, t in NUM_STEPS.items()})
     features = SHIPPED.features.model_copy(update={"image_size_px": TINY_SIZE_PX})
     preprocessing = Preprocessing(

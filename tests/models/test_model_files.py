@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +20,8 @@ from varml.errors import ModelError
 from varml.flow.estimator import estimate_flow, estimator_state
 from varml.ground.content_key import file_digest
 from varml.ground.torchvision_shim import import_torchvision
-from varml.models.backbones import Backbone
+from varml.models.attention import attention_kinds
+from varml.models.backbones import Backbone, build_backbone
 from varml.models.model_files import FORMAT, LoadedModel, load_model, model_digest, save_model
 
 
@@ -52,7 +55,12 @@ def test_a_loaded_model_is_ready_to_predict(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "kind"), [("preprocessing.flow.estimator", "flow estimator"), ("model.fusion", "fusion")]
+    ("path", "kind"),
+    [
+        ("preprocessing.flow.estimator", "flow estimator"),
+        ("model.attention.kind", "attention kind"),
+        ("model.fusion", "fusion"),
+    ],
 )
 def test_a_part_that_is_not_registered_is_named(folder: Path, path: str, kind: str) -> None:
     tree = json.loads((folder / "model.json").read_text())
@@ -62,6 +70,54 @@ def test_a_part_that_is_not_registered_is_named(folder: Path, path: str, kind: s
     (folder / "checksums.json").write_text(json.dumps(checksums))
     with pytest.raises(ModelError, match=rf"needs the {kind} 'own', which varml has not got; import the plugin"):
         load_model(folder)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"fusion": "early"}, {"fusion": "gated", "pooling": "attentive"}, {"fusion": "late", "stream_dropout": 0.5}],
+)
+@pytest.mark.parametrize("kind", attention_kinds.names())
+def test_every_kind_of_recogniser_is_loaded_as_it_was(
+    tiny_backbone: Backbone, model: Model, tmp_path: Path, values: dict[str, Any], kind: str
+) -> None:
+    attention = model.attention.model_copy(update={"kind": kind})
+    saved = build(tiny_backbone, model.model_copy(update={"attention": attention, **values}))
+    save_model(tmp_path / "model", saved)
+    assert torch.equal(logits_of(load_model(tmp_path / "model")), logits_of(saved))
+
+
+def test_the_weight_of_late_fusion_is_saved(tiny_backbone: Backbone, model: Model, tmp_path: Path) -> None:
+    saved = build(tiny_backbone, model.model_copy(update={"fusion": "late"}))
+    saved.recognizer.fusion.rgb_weight.fill_(0.8)
+    save_model(tmp_path / "model", saved)
+    assert load_model(tmp_path / "model").recognizer.fusion.rgb_weight.item() == pytest.approx(0.8)
+
+
+def test_a_backbone_of_its_own_for_flow_is_saved_and_loaded(
+    tiny_backbone: Backbone, model: Model, tmp_path: Path
+) -> None:
+    made = build(tiny_backbone, model)
+    preprocessing = made.description.preprocessing
+    frames = preprocessing.frames.model_copy(update={"frames_per_segment": 3})
+    features = preprocessing.features.model_copy(update={"flow_images": "stack"})
+    description = made.description.model_copy(
+        update={"preprocessing": preprocessing.model_copy(update={"frames": frames, "features": features})}
+    )
+    flow_backbone = build_backbone("test_resnet", 64, None, in_chans=4)
+    saved = replace(made, description=description, flow_backbone=flow_backbone)
+    save_model(tmp_path / "model", saved)
+    loaded = load_model(tmp_path / "model")
+    images = torch.rand(1, 4, 64, 64)
+    with torch.inference_mode():
+        assert torch.equal(loaded.backbones["flow"](images), flow_backbone(images))
+        assert torch.equal(loaded.backbones["rgb"](images[:, :3]), tiny_backbone(images[:, :3]))
+    save_model(tmp_path / "again", loaded)
+    assert model_digest(tmp_path / "again") == model_digest(tmp_path / "model")
+
+
+def test_without_one_both_streams_have_the_same_backbone(folder: Path) -> None:
+    backbones = load_model(folder).backbones
+    assert backbones["rgb"] is backbones["flow"]
 
 
 def test_saving_twice_gives_the_same_bytes(folder: Path, tiny_backbone: Backbone, model: Model, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> ClipSet:
 @pytest.fixture(scope="module")
 def source(clips: ClipSet) -> AugmentedFeatures:
     backbone = build_backbone("tf_efficientnet_lite0", SIZE_PX, {})
-    return AugmentedFeatures(clips, backbone, FEATURES, strength=0.7, seed=3, num_workers=0)
+    return AugmentedFeatures(clips, dict.fromkeys(BOTH, backbone), FEATURES, strength=0.7, seed=3, num_workers=0)
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_at_strength_zero_the_features_are_those_that_are_stored(
     for draw, batch in zip(draws, batches, strict=True):
         for row, position in enumerate(draw.positions.tolist()):
             frames, flow = read_frames(source.clips.frames[position]), read_packed_flow(source.clips.flow[position])
-            stored = compute_features(source.backbone, frames, flow, FEATURES)
+            stored = compute_features(source.backbones, frames, flow, FEATURES)
             assert all(np.array_equal(batch.features[stream][row].numpy(), stored[stream]) for stream in BOTH)
             assert batch.targets[row].argmax() == LABELS[position]
     assert [len(batch.targets) for batch in batches] == [3, 2, 3, 2]
@@ -109,11 +109,11 @@ def test_clips_are_laid_over_each_other_as_the_backbone_sees_them_and_their_labe
     (batch,) = source.batches(iter([draw]), ("rgb",))
     made = AugmentedClips(source.clips, source.strength, source.seed)
     clips = [made[Place(1, 2, row, position)] for row, position in enumerate(draw.positions.tolist())]
-    images = [rgb_input(source.backbone, clip.frames, FEATURES) for clip in clips]
+    images = [rgb_input(source.backbones["rgb"], clip.frames, FEATURES) for clip in clips]
     mixes = source.mixes(draw)
     assert any(mix.partner != row and mix.share > 0.02 for row, mix in enumerate(mixes))
     for row, (partner, share) in enumerate(mixes):
-        seen = features_of(source.backbone, torch.lerp(images[row], images[partner], share), FEATURES)
+        seen = features_of(source.backbones["rgb"], torch.lerp(images[row], images[partner], share), FEATURES)
         assert np.array_equal(batch.features["rgb"][row].numpy(), seen)
         shares = (1 - share) * clips[row].label + share * clips[partner].label
         assert batch.targets[row].tolist() == pytest.approx(shares.tolist(), abs=1e-6)

@@ -66,7 +66,7 @@ class Predictor:
 
     def _scores(self, frames: Frames) -> npt.NDArray[np.float32]:
         pre = self.model.description.preprocessing
-        features = compute_features(self.model.backbone, frames, clip_flow(frames, pre.flow), pre.features)
+        features = compute_features(self.model.backbones, frames, clip_flow(frames, pre.flow), pre.features)
         batch = {stream: torch.from_numpy(values).float()[None] for stream, values in features.items()}
         with torch.inference_mode():
             return self.model.recognizer(batch).softmax(-1)[0].numpy()

@@ -48,12 +48,21 @@ class Description(Section):
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A description with its networks, ready to predict; ``flow_state`` are the flow estimator's weights, if any."""
+    """A description with its networks, ready to predict; ``flow_state`` are the flow estimator's weights, if any.
+
+    ``flow_backbone`` is the backbone of flow where that is not the one of RGB.
+    """
 
     description: Description
     backbone: Any  # varml.models.backbones.Backbone
     recognizer: Any  # varml.models.recognizer.Recognizer
     flow_state: dict[str, Any] | None = None
+    flow_backbone: Any = None
+
+    @property
+    def backbones(self) -> dict[str, Any]:
+        """The backbone of each stream."""
+        return {"rgb": self.backbone, "flow": self.flow_backbone or self.backbone}
 
 
 def save_model(folder: Path, model: LoadedModel) -> None:
@@ -62,6 +71,8 @@ def save_model(folder: Path, model: LoadedModel) -> None:
 
     state = {f"backbone.{name}": tensor for name, tensor in model.backbone.state_dict().items()}
     state |= {f"recognizer.{name}": tensor for name, tensor in model.recognizer.state_dict().items()}
+    if model.flow_backbone:
+        state |= {f"flow_backbone.{name}": tensor for name, tensor in model.flow_backbone.state_dict().items()}
     parts = {WEIGHTS: state} | ({FLOW_WEIGHTS: model.flow_state} if model.flow_state else {})
     for name, tensors in parts.items():
         write_bytes(folder / name, save({key: tensor.contiguous() for key, tensor in tensors.items()}))
@@ -79,18 +90,27 @@ def load_model(folder: Path) -> LoadedModel:
     description = _read_description(folder)
     from safetensors.torch import load_file
 
-    from varml.models.backbones import build_backbone
+    from varml.models.features import stream_backbones
     from varml.models.recognizer import Recognizer
 
     _check_names(description)
     state = load_file(folder / WEIGHTS)
-    params = description.model
-    backbone = build_backbone(params.backbone, description.preprocessing.features.image_size_px, None)
+    params, features = description.model, description.preprocessing.features
+    backbone, flow_backbone = stream_backbones(
+        params.backbone, features, description.preprocessing.frames.frames_per_segment, None
+    ).values()
     recognizer = Recognizer(
-        params, dim=description.dim, num_steps=description.num_steps, num_classes=len(description.classes)
+        params,
+        dim=description.dim,
+        num_steps=description.num_steps,
+        num_cells=features.grid_size**2,
+        num_classes=len(description.classes),
     )
+    modules = {"backbone.": backbone, "recognizer.": recognizer}
+    if flow_backbone is not backbone:
+        modules["flow_backbone."] = flow_backbone
     try:
-        for prefix, module in (("backbone.", backbone), ("recognizer.", recognizer)):
+        for prefix, module in modules.items():
             module.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
     except RuntimeError as error:
         raise ModelError(
@@ -102,7 +122,7 @@ def load_model(folder: Path) -> LoadedModel:
     if flow_state:
         flow = {description.preprocessing.flow.estimator: str(file)}
         description = _with_flow_weights(description, flow)
-    return LoadedModel(description, backbone.eval(), recognizer.eval(), flow_state)
+    return LoadedModel(description, backbone.eval(), recognizer.eval(), flow_state, modules.get("flow_backbone."))
 
 
 def verify(folder: Path) -> list[str]:
@@ -137,10 +157,12 @@ def _with_flow_weights(description: Description, weights: dict[str, str]) -> Des
 
 
 def _check_names(description: Description) -> None:
+    from varml.models.attention import attention_kinds
     from varml.models.fusion import fusions
 
     for registry, name in (
         (estimators, description.preprocessing.flow.estimator),
+        (attention_kinds, description.model.attention.kind),
         (fusions, description.model.fusion),
     ):
         if name not in registry.names():

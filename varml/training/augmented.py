@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, tee
 
@@ -24,11 +24,12 @@ class AugmentedFeatures:
     """Batches of features of changed clips, with mixup among the clips of a batch; a BatchSource.
 
     ``strength`` is from 0 to 1; at 0 the features are those that are stored. Equal ``seed`` gives equal batches,
-    whatever ``num_workers``: the processes that read and change clips while the backbone computes here (0: none).
+    whatever ``num_workers``: the processes that read and change clips while the backbones, stream by stream, compute
+    here (0: none).
     """
 
     clips: ClipSet
-    backbone: Backbone
+    backbones: Mapping[str, Backbone]
     features: FeatureParams
     strength: float
     seed: int
@@ -61,11 +62,11 @@ class AugmentedFeatures:
         # Mixed as the backbone sees them, where videos of all sizes have one size. Each is scaled for itself and for
         # its partner: all of a batch at once would take 10 MB a clip.
         images = mixed(self._input(clip, stream), self._input(other, stream), share)
-        return features_of(self.backbone, images, self.features)
+        return features_of(self.backbones[stream], images, self.features)
 
     def _input(self, clip: StoredClip, stream: str) -> Tensor:
         if stream == "rgb":
-            return rgb_input(self.backbone, clip.frames, self.features)
+            return rgb_input(self.backbones[stream], clip.frames, self.features)
         return flow_input(clip.flow, self.features)
 
 

@@ -50,7 +50,11 @@ def fit(
     """
     with reproducible(seed):
         recognizer = Recognizer(
-            model, dim=training.dim, num_steps=training.num_steps, num_classes=len(training.classes)
+            model,
+            dim=training.dim,
+            num_steps=training.num_steps,
+            num_cells=training.num_cells,
+            num_classes=len(training.classes),
         )
         features, labels = stream_tensors(training, recognizer.streams), torch.from_numpy(training.labels)
         recognizer.fit_standardisation(features)
