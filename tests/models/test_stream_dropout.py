@@ -13,8 +13,8 @@ STREAMS = ("rgb", "flow")
 def build(probability: float) -> StreamDropout:
     torch.manual_seed(0)
     dropout = StreamDropout(STREAMS, width=2, probability=probability)
-    for number, missing in enumerate(dropout.missing.values()):
-        missing.data.fill_(100.0 + number)
+    for number, stream in enumerate(STREAMS):
+        dropout.missing[stream].data.fill_(100.0 + number)
     return dropout
 
 
