@@ -86,7 +86,9 @@ def bare_cached() -> None:
     model, train = _shipped()
     data = _features()
     with reproducible(0):
-        network = Recognizer(model, dim=DIM, num_steps=data.num_steps, num_classes=NUM_CLASSES)
+        network = Recognizer(
+            model, dim=DIM, num_steps=data.num_steps, num_cells=data.num_cells, num_classes=NUM_CLASSES
+        )
         network.fit_standardisation({s: torch.from_numpy(values) for s, values in data.features.items()})
         labels = torch.from_numpy(data.labels)
         source = StoredFeatures(data).batches(draw_batches(labels, train, 0), network.streams)

@@ -6,7 +6,9 @@ from varml.config.space import backbones_of
 from varml.flow.estimator import estimators, make_estimator
 from varml.ground.atomic import write_json
 from varml.ground.paths import CHECK, PARAMS
-from varml.models.backbones import backbone_names, build_backbone
+from varml.models.attention import attention_kinds
+from varml.models.backbones import backbone_names
+from varml.models.features import stream_backbones
 from varml.models.fusion import fusions
 from varml.tracking.store import ping_store
 from varml.video.transforms.augment import in_order
@@ -17,7 +19,7 @@ def main() -> None:
     params = check_params(PARAMS, _names)
     ping_store()
     for backbone in backbones_of(params):
-        build_backbone(backbone, params.features.image_size_px, params.features.weights)
+        stream_backbones(backbone, params.features, params.frames.frames_per_segment, params.features.weights)
     make_estimator(params.flow.estimator, params.flow.weights)
     if params.train.augment:
         in_order()  # a transform of no kind would end the training, after hours of search
@@ -27,6 +29,7 @@ def main() -> None:
 def _names() -> dict[str, list[str]]:
     return {
         "model.backbone": backbone_names(),
+        "model.attention.kind": attention_kinds.names(),
         "model.fusion": fusions.names(),
         "flow.estimator": estimators.names(),
     }

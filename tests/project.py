@@ -13,6 +13,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from varml.config.tree import set_path
+
 ROOT = Path(__file__).resolve().parents[1]
 ACTIONS = ["walk_left", "walk_right", "wave"]
 # As small as the real thing can be: every stage does its work, on few and small images.
@@ -72,6 +74,13 @@ class Project:
         tree = yaml.load(file)
         for name, values in sections.items():
             tree[name].update(values)
+        yaml.dump(tree, file)
+
+    def choose(self, path: str, value: Any) -> None:
+        """Change the one value at a dotted path of params.yaml."""
+        yaml, file = YAML(), self.root / "params.yaml"
+        tree = yaml.load(file)
+        set_path(tree, path, value)
         yaml.dump(tree, file)
 
     def git(self, *arguments: str) -> None:

@@ -42,7 +42,8 @@ def timeless_params() -> Model:
 def tiny_recognizer(model: Model, dim: int, seed: int = 0) -> Recognizer:
     """Return a recogniser that nobody trained; another seed gives other weights."""
     torch.manual_seed(seed)
-    recognizer = Recognizer(model, dim=dim, num_steps=NUM_STEPS, num_classes=len(CLASSES)).eval()
+    num_cells = SHIPPED.features.grid_size**2
+    recognizer = Recognizer(model, dim=dim, num_steps=NUM_STEPS, num_cells=num_cells, num_classes=len(CLASSES)).eval()
     recognizer.fit_standardisation({s: torch.randn(4, t, 4, dim) for s, t in NUM_STEPS.items()})
     return recognizer
 
@@ -67,7 +68,10 @@ def build_ensemble(
         classes=CLASSES,
         temperature=temperature,
         unknown_below=unknown_below,
-        backbones={key: BackboneDescription(name=backbone.name) for key, backbone in backbones.items()},
+        backbones={
+            key: BackboneDescription(name=backbone.name, in_chans=backbone.in_chans)
+            for key, backbone in backbones.items()
+        },
         members=[
             MemberDescription(
                 weight=weight,

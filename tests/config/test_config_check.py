@@ -16,7 +16,8 @@ Changed = Callable[[dict[str, Any]], dict[str, Any]]
 Check = Callable[[dict[str, Any]], list[Fault]]
 VALID = {
     "model.backbone": ["tf_efficientnet_lite0", "tf_efficientnet_lite1"],
-    "model.fusion": ["rgb", "flow", "concat", "cross_attention", "late"],
+    "model.attention.kind": ["temporal", "divided", "joint"],
+    "model.fusion": ["rgb", "flow", "early", "concat", "gated", "cross_attention", "late"],
     "flow.estimator": ["dis", "farneback"],
 }
 
@@ -57,6 +58,7 @@ def test_the_shipped_params_pass(check: Check):
     [
         ("model.backbone", "tf_efficientnet_lite7", "model.backbone", "tf_efficientnet_lite"),
         ("model.fusion", "concta", "model.fusion", "concat"),
+        ("model.attention.kind", "devided", "model.attention.kind", "divided"),
         ("flow.estimator", "farnback", "flow.estimator", "farneback"),
         ("search.space.model.fusion.choices", ["concat", "lat"], "search.space.model.fusion", "late"),
         ("flow.weights", {"farnback": "w.pth"}, "flow.weights", "farneback"),

@@ -1,107 +1,138 @@
-"""The encoder of one stream: standardisation, pooling of the grid, order of the steps."""
+"""One contract for every registered kind of attention, and what tells the shipped ones apart."""
 
 from __future__ import annotations
 
-from math import log
-
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from varml.models.attention import StreamEncoder
+from varml.models.attention import AttentionKind, attention_kinds
 
-DIM, WIDTH, NUM_STEPS = 6, 8, 5
+BATCH, STEPS, CELLS, WIDTH = 3, 5, 4, 8
 
 
-def build(depth: int, **changes: int) -> StreamEncoder:
+def build(name: str, depth: int) -> AttentionKind:
     torch.manual_seed(0)
-    values = {"dim": DIM, "num_steps": NUM_STEPS, "width": WIDTH, "num_heads": 2} | changes
-    return StreamEncoder(**values, depth=depth, dropout=0.5).eval()
+    return attention_kinds[name](width=WIDTH, depth=depth, num_heads=2).eval()
 
 
-def bare(dim: int, depth: int) -> StreamEncoder:
-    """Return an encoder whose tokens are the pooled, standardised features themselves."""
-    encoder = build(depth, dim=dim, width=dim, num_steps=1, num_heads=1)
-    nn.init.eye_(encoder.projection.weight)
-    nn.init.zeros_(encoder.projection.bias)
-    if encoder.position is not None:
-        nn.init.zeros_(encoder.position)
-    encoder.layers = nn.ModuleList()
-    return encoder
+def random_tokens(name: str, steps: int = STEPS, seed: int = 1) -> Tensor:
+    cells = CELLS if attention_kinds[name].reads_cells else 1
+    return torch.randn(BATCH, steps, cells, WIDTH, generator=torch.Generator().manual_seed(seed))
 
 
-def random_cells() -> Tensor:
-    return torch.randn(3, NUM_STEPS, 4, DIM, generator=torch.Generator().manual_seed(1))
+def reach(name: str, depth: int = 1) -> Tensor:
+    """Return which tokens change with the one of the first step and cell, (T, G) bool."""
+    attention, tokens = build(name, depth), random_tokens(name)
+    changed = tokens.clone()
+    changed[:, 0, 0] += torch.arange(WIDTH) / WIDTH  # not all alike, which a normalisation would take away
+    return (attention(changed) - attention(tokens)).abs().amax((0, 3)).gt(1e-6)
 
 
-@pytest.mark.parametrize("depth", [0, 1, 2])
-def test_there_is_one_token_per_step(depth: int) -> None:
-    assert build(depth)(random_cells()).shape == (3, NUM_STEPS, WIDTH)
+# The contract.
 
 
-def test_without_depth_the_mean_token_is_the_mean_over_time_and_grid() -> None:
-    encoder, cells = build(0), random_cells()
-    expected = encoder.projection(cells.mean((1, 2)))
-    assert torch.allclose(encoder(cells).mean(1), expected, atol=1e-6)
+@pytest.fixture(params=attention_kinds.names())
+def name(request: pytest.FixtureRequest) -> str:
+    return request.param
 
 
-def test_without_depth_the_order_of_steps_does_not_matter() -> None:
-    encoder, cells = build(0), random_cells()
-    assert torch.allclose(encoder(cells.flip(1)), encoder(cells).flip(1))
-    assert torch.allclose(encoder(cells.flip(1)).mean(1), encoder(cells).mean(1), atol=1e-6)
+def test_the_registry_holds_the_shipped_kinds() -> None:
+    assert {"temporal", "divided", "joint"} <= set(attention_kinds.names())
+
+
+def test_without_depth_tokens_stay_as_they_are(name: str) -> None:
+    tokens = random_tokens(name)
+    assert torch.equal(build(name, 0)(tokens), tokens)
+    assert list(build(name, 0).parameters()) == []
+
+
+@pytest.mark.parametrize("depth", [1, 2, 6])
+def test_tokens_keep_their_shape_and_change(name: str, depth: int) -> None:
+    tokens = random_tokens(name)
+    seen = build(name, depth)(tokens)
+    assert seen.shape == tokens.shape
+    assert torch.isfinite(seen).all()
+    assert not torch.allclose(seen, tokens, atol=1e-3)
+
+
+def test_each_layer_has_weights_of_its_own(name: str) -> None:
+    one, three = (sum(value.numel() for value in build(name, depth).parameters()) for depth in (1, 3))
+    assert three == 3 * one
+
+
+@pytest.mark.parametrize("steps", [1, 2 * STEPS])
+def test_any_number_of_steps_is_taken(name: str, steps: int) -> None:
+    tokens = random_tokens(name, steps)
+    assert build(name, 1)(tokens).shape == tokens.shape
+
+
+def test_each_video_is_seen_by_itself(name: str) -> None:
+    attention, tokens = build(name, 2), random_tokens(name)
+    assert torch.allclose(attention(tokens)[1:2], attention(tokens[1:2]), atol=1e-5)
+
+
+def test_what_one_step_shows_changes_another(name: str) -> None:
+    assert reach(name)[1:].any()
 
 
 @pytest.mark.parametrize("depth", [1, 2])
-def test_with_depth_the_order_of_steps_matters(depth: int) -> None:
-    encoder, cells = build(depth), random_cells()
-    assert not torch.allclose(encoder(cells.flip(1)).mean(1), encoder(cells).mean(1), atol=1e-3)
+def test_gradients_reach_every_parameter_and_every_token(name: str, depth: int) -> None:
+    attention, tokens = build(name, depth).train(), random_tokens(name).requires_grad_()
+    (attention(tokens) * random_tokens(name, seed=2)).sum().backward()
+    without = [key for key, value in attention.named_parameters() if value.grad is None or not value.grad.any()]
+    assert without == []
+    assert tokens.grad is not None
+    assert tokens.grad.abs().sum(-1).gt(0).all()
 
 
-def test_with_depth_each_step_sees_every_other() -> None:
-    encoder, cells = build(1), random_cells()
-    changed = cells.clone()
-    changed[:, 0] += 1
-    assert (encoder(changed) - encoder(cells)).abs().sum(-1).gt(1e-4).all()
+def test_a_state_dict_carries_the_whole_attention(name: str) -> None:
+    attention, tokens = build(name, 2), random_tokens(name)
+    other = attention_kinds[name](width=WIDTH, depth=2, num_heads=2).eval()
+    assert not torch.equal(other(tokens), attention(tokens))
+    other.load_state_dict(attention.state_dict())
+    assert torch.equal(other(tokens), attention(tokens))
 
 
-def test_standardisation_by_hand() -> None:
-    encoder = bare(dim=2, depth=0)
-    # Cells are constant: the first feature is 1 in one video and 3 in the other, the second is always 5.
-    features = torch.tensor([[[[1.0, 5.0]] * 2], [[[3.0, 5.0]] * 2]])  # (2, 1, 2, 2)
-    encoder.fit_standardisation(features)
-    deviation = 1.0  # of 1, 1, 3, 3
-    assert encoder.mean.tolist() == [2, 5]
-    assert encoder.std.tolist() == pytest.approx([deviation, 1e-3])
-    tokens = encoder(features)[:, 0].tolist()
-    assert tokens[0] == pytest.approx([-1 / deviation, 0])
-    assert tokens[1] == pytest.approx([1 / deviation, 0])
+def test_training_mode_gives_the_same_tokens(name: str) -> None:
+    # Dropout is on the tokens before attention; and torch has a fused layer for evaluation.
+    attention, tokens = build(name, 2), random_tokens(name)
+    with torch.inference_mode():
+        assert torch.allclose(attention(tokens), attention.train()(tokens), atol=1e-5)
 
 
-def test_standardisation_reads_half_precision_without_loss() -> None:
-    # The sum of 200 values of 1000 is beyond float16.
-    encoder = bare(dim=1, depth=0)
-    encoder.fit_standardisation(torch.tensor([999.0, 1001.0] * 100).half().view(200, 1, 1, 1))
-    assert encoder.mean.tolist() == [1000]
+# The shipped ones.
 
 
-def test_a_query_of_zero_is_the_mean_over_the_grid() -> None:
-    encoder = bare(dim=2, depth=1)
-    cells = torch.tensor([[[[1.0, 2.0], [3.0, 6.0]]]])
-    assert encoder(cells)[0, 0].tolist() == pytest.approx([2, 4])
+@pytest.mark.parametrize("name", ["temporal", "divided", "joint"])
+def test_every_token_of_a_video_sees_every_other(name: str) -> None:
+    assert reach(name).all()
 
 
-def test_a_query_weighs_the_cells_by_softmax() -> None:
-    encoder = bare(dim=1, depth=1)
-    encoder.query.data.fill_(1.0)
-    cells = torch.tensor([0.0, log(3)]).view(1, 1, 2, 1)  # weights 1/4 and 3/4
-    assert encoder(cells).item() == pytest.approx(0.75 * log(3))
+@pytest.mark.parametrize("name", ["temporal", "divided", "joint"])
+def test_without_positions_the_order_of_steps_does_not_matter(name: str) -> None:
+    attention, tokens = build(name, 2), random_tokens(name)
+    assert torch.allclose(attention(tokens.flip(1)), attention(tokens).flip(1), atol=1e-5)
 
 
-def test_standardising_after_pooling_is_standardising_every_cell_before() -> None:
-    encoder, cells = bare(dim=DIM, depth=1), random_cells()[:, :1] * 3 + 7
-    encoder.query.data.normal_()
-    encoder.fit_standardisation(cells)
-    standard = (cells - cells.flatten(0, 2).mean(0)) / cells.flatten(0, 2).std(0, correction=0)
-    weights = (standard @ encoder.query / DIM**0.5).softmax(-1)
-    expected = (weights.unsqueeze(-1) * standard).sum(2)
-    assert torch.allclose(encoder(cells), expected, atol=1e-5)
+def test_divided_attention_looks_at_the_cells_of_its_step_and_then_at_the_steps_of_its_cell() -> None:
+    (layer,) = build("divided", 1).layers
+    tokens = random_tokens("divided")
+    seen: dict[str, Tensor] = {}
+    for part in ("over_space", "over_time"):
+        getattr(layer, part).register_forward_pre_hook(lambda _, inputs, part=part: seen.update({part: inputs[0]}))
+    layer(tokens)
+    assert list(seen) == ["over_space", "over_time"]
+    assert torch.equal(seen["over_space"], tokens.reshape(BATCH * STEPS, CELLS, WIDTH))
+    # Without what space gave, time would see the tokens cell by cell.
+    torch.nn.init.zeros_(layer.over_space.attention.out_proj.weight)
+    layer(tokens)
+    assert torch.equal(seen["over_time"], tokens.transpose(1, 2).reshape(BATCH * CELLS, STEPS, WIDTH))
+
+
+def test_temporal_is_joint_over_one_cell() -> None:
+    temporal, joint, tokens = build("temporal", 2), build("joint", 2), random_tokens("temporal")
+    joint.load_state_dict(temporal.state_dict())
+    assert torch.equal(joint(tokens), temporal(tokens))
+    assert joint.reads_cells
+    assert not temporal.reads_cells

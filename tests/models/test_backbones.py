@@ -81,6 +81,17 @@ def test_images_are_standardised_by_timms_own_data_config(name: str) -> None:
     assert torch.allclose(build_backbone(name, 64, None).standardise(image)[0], by_timm)
 
 
+@pytest.mark.parametrize("name", [name for name, _, _ in LAYOUTS])
+@pytest.mark.parametrize("in_chans", [2, 10])
+def test_images_may_have_other_channels(name: str, in_chans: int) -> None:
+    backbone = build_backbone(name, 64, None, in_chans)
+    with torch.inference_mode():
+        assert backbone(torch.rand(2, in_chans, 64, 64)).shape[:2] == (2, backbone.dim)
+    # No photograph: the middle is zero.
+    assert not backbone.standardise(torch.full((1, in_chans, 2, 2), 0.5)).any()
+    assert torch.equal(backbone.standardise(torch.ones(1, in_chans, 2, 2)), torch.ones(1, in_chans, 2, 2))
+
+
 def test_names_include_the_packaged_backbones_and_tags() -> None:
     names = backbone_names()
     assert {"tf_efficientnet_lite0", "tf_efficientnet_lite1", "resnet18", "resnet18.a1_in1k"} <= set(names)

@@ -41,6 +41,7 @@ def test_files_lie_in_a_folder_for_each_backbone(params: Params) -> None:
         ("features.image_size_px", 96),
         ("features.grid_size", 3),
         ("features.flow_images", "magnitude"),
+        ("features.flow_images", "stack"),
         ("flow.estimator", "farneback"),
         ("flow.bound_px", 7.0),
         ("flow.jpeg_quality", 60),

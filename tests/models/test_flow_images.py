@@ -11,7 +11,7 @@ from varml.config.params import Features
 from varml.flow.store import compand
 from varml.models.backbones import Backbone, build_backbone
 from varml.models.features import features_of, flow_input
-from varml.models.flow_images import flow_images, standardise_flow
+from varml.models.flow_images import flow_channels, flow_images, standardise_flow
 
 BOUND_PX = 16.0
 
@@ -64,6 +64,22 @@ def test_both_shows_each_step_twice_in_the_order_of_time() -> None:
     direction, magnitude = flow_images(steps, "direction"), flow_images(steps, "magnitude")
     assert torch.equal(both, torch.stack([direction[0], magnitude[0], direction[1], magnitude[1]]))
     assert len(both.flatten(1).unique(dim=0)) == 4
+
+
+def test_a_stack_holds_u_and_v_of_each_step_of_a_segment_in_turn() -> None:
+    # Two segments of two steps: (2, 0), (0, -8) and (-2, 2), (0, 0).
+    steps = [[constant_flow(2, 0), constant_flow(0, -8)], [constant_flow(-2, 2), constant_flow(0, 0)]]
+    stack = flow_images(np.concatenate([np.concatenate(segment, axis=1) for segment in steps]), "stack")
+    assert stack.shape == (2, 4, 4, 6)
+    values = [[channel.unique().item() for channel in image] for image in stack]
+    assert values[0] == pytest.approx([0.75, 0.5, 0.5, 0], abs=1 / 127)
+    assert values[1] == pytest.approx([0.25, 0.75, 0.5, 0.5], abs=1 / 127)
+
+
+@pytest.mark.parametrize(("kind", "num_channels"), [("direction", 3), ("magnitude", 3), ("both", 3), ("stack", 10)])
+def test_images_have_the_channels_that_are_promised(kind: str, num_channels: int) -> None:
+    steps = np.concatenate([constant_flow(1, 1)] * 5, axis=1)
+    assert flow_images(steps, kind).shape[1] == num_channels == flow_channels(kind, frames_per_segment=6)
 
 
 def test_flow_has_a_standardisation_of_its_own() -> None:

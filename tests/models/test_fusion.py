@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from varml.errors import ModelError
 from varml.models.fusion import Fusion, fusions
 
 WIDTH, NUM_CLASSES, BATCH = 8, 3, 5
@@ -34,7 +35,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 def test_the_registry_holds_the_shipped_fusions() -> None:
-    assert {"rgb", "flow", "concat", "late", "cross_attention"} <= set(fusions.names())
+    assert {"rgb", "flow", "early", "concat", "gated", "late", "cross_attention"} <= set(fusions.names())
 
 
 def test_logits_have_a_row_per_video_and_a_column_per_class(name: str) -> None:
@@ -82,6 +83,25 @@ def test_a_state_dict_carries_the_whole_fusion(name: str) -> None:
     assert torch.equal(other(tokens), fusion(tokens))
 
 
+def test_a_video_does_not_change_with_its_order_in_the_batch(name: str) -> None:
+    fusion, tokens = build(name), random_tokens()
+    turned = fusion({stream: values.flip(0) for stream, values in tokens.items()})
+    assert torch.allclose(turned.flip(0), fusion(tokens), atol=1e-6)
+
+
+def test_scores_of_streams_are_log_probabilities_or_refused(name: str) -> None:
+    fusion = build(name)
+    if type(fusion).stream_scores is Fusion.stream_scores:
+        with pytest.raises(ModelError, match=r"does not classify each stream; choose model\.fusion: late"):
+            fusion.stream_scores(random_tokens())
+        return
+    scores = fusion.stream_scores(random_tokens())
+    assert set(scores) == set(fusion.streams)
+    for values in scores.values():
+        assert values.shape == (BATCH, NUM_CLASSES)
+        assert torch.allclose(values.exp().sum(-1), torch.ones(BATCH), atol=1e-5)
+
+
 def test_dropout_acts_in_training_and_not_in_evaluation(name: str) -> None:
     fusion, tokens = build(name, dropout=0.5), random_tokens()
     assert torch.equal(fusion(tokens), fusion(tokens))
@@ -124,13 +144,82 @@ def test_concat_classifies_both_mean_tokens_side_by_side() -> None:
     assert logits_of(fusion) == pytest.approx([1.25 / 1.6875**0.5, -1.75 / 1.6875**0.5], abs=1e-4)
 
 
-def test_late_is_the_log_of_the_mean_probability() -> None:
+OF_RGB = 0.8807970779778823  # 1 / (1 + exp(-2))
+
+
+def late_by_hand() -> Fusion:
     fusion = small("late")
     set_linear(fusion.classifiers["rgb"], [[1.0, 0.0], [0.0, 1.0]])  # logits (1, -1)
     set_linear(fusion.classifiers["flow"], [[0.0, 0.0], [0.0, 0.0]], bias=(0.0, log(3)))  # probabilities 1/4 and 3/4
-    of_rgb = 0.8807970779778823  # 1 / (1 + exp(-2))
-    expected = [log((of_rgb + 0.25) / 2), log((1 - of_rgb + 0.75) / 2)]
-    assert logits_of(fusion) == pytest.approx(expected, abs=1e-4)
+    return fusion
+
+
+def test_late_is_the_log_of_the_mean_probability() -> None:
+    expected = [log((OF_RGB + 0.25) / 2), log((1 - OF_RGB + 0.75) / 2)]
+    assert logits_of(late_by_hand()) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("rgb_weight", [0.0, 0.3, 1.0])
+def test_late_weighs_the_probabilities(rgb_weight: float) -> None:
+    fusion = late_by_hand()
+    fusion.rgb_weight.fill_(rgb_weight)
+    first = rgb_weight * OF_RGB + (1 - rgb_weight) * 0.25
+    assert logits_of(fusion) == pytest.approx([log(first), log(1 - first)], abs=1e-4)
+
+
+def test_late_says_what_each_stream_says_alone() -> None:
+    fusion = late_by_hand()
+    scores = {stream: values[0].exp().tolist() for stream, values in fusion.stream_scores(TOKENS).items()}
+    assert scores["rgb"] == pytest.approx([OF_RGB, 1 - OF_RGB], abs=1e-4)
+    assert scores["flow"] == pytest.approx([0.25, 0.75], abs=1e-4)
+
+
+def test_the_weight_of_late_is_stored_and_not_trained() -> None:
+    fusion, other = late_by_hand(), small("late")
+    fusion.rgb_weight.fill_(0.8)
+    other.load_state_dict(fusion.state_dict())
+    assert other.rgb_weight.item() == pytest.approx(0.8)
+    assert "rgb_weight" not in dict(fusion.named_parameters())
+
+
+@pytest.mark.parametrize("rgb_weight", [0.0, 1.0])
+def test_a_stream_without_weight_gives_finite_gradients(rgb_weight: float) -> None:
+    fusion = late_by_hand()
+    fusion.rgb_weight.fill_(rgb_weight)
+    F.cross_entropy(fusion(TOKENS), torch.tensor([0])).backward()
+    assert all(torch.isfinite(value.grad).all() for value in fusion.parameters())
+
+
+@pytest.mark.parametrize(
+    ("bias", "expected"),
+    [(0.0, [0.0, 0.0]), (log(3), [1.0, -1.0]), (-log(3), [-1.0, 1.0])],
+    ids=["half of each", "three quarters of rgb", "a quarter of rgb"],
+)
+def test_gated_is_a_convex_combination_of_both_streams(bias: float, expected: list[float]) -> None:
+    # The normalised tokens are (1, -1) of rgb and (-1, 1) of flow; the classifier normalises what lies between.
+    fusion = small("gated")
+    torch.nn.init.zeros_(fusion.gate.weight)
+    torch.nn.init.constant_(fusion.gate.bias, bias)
+    set_linear(fusion.classifier, [[1.0, 0.0], [0.0, 1.0]])
+    assert logits_of(fusion) == pytest.approx(expected, abs=1e-3)
+
+
+def test_the_gate_is_one_for_each_feature_and_sees_both_streams() -> None:
+    fusion = small("gated")
+    torch.nn.init.zeros_(fusion.gate.bias)
+    # The first feature's gate opens for rgb by flow's second feature, 1; the second's by its own, -1, for flow.
+    fusion.gate.weight.data = torch.tensor([[0.0, 0.0, 0.0, 100.0], [0.0, 100.0, 0.0, 0.0]])
+    mixed = []
+    fusion.classifier.register_forward_pre_hook(lambda _, inputs: mixed.append(inputs[0]))
+    logits_of(fusion)
+    assert mixed[0][0].tolist() == pytest.approx([1.0, 1.0], abs=1e-3)  # rgb's first and flow's second feature
+
+
+def test_early_classifies_the_mean_of_both_mean_tokens_whatever_their_number() -> None:
+    fusion = small("early")
+    set_linear(fusion.classifier, [[1.0, 0.0], [0.0, 2.0]], bias=(0.5, 0.0))
+    # (1.5, 2) is normalised to (-1, 1).
+    assert logits_of(fusion) == pytest.approx([-0.5, 2.0], abs=1e-3)
 
 
 def test_cross_attention_that_finds_nothing_is_concat() -> None:

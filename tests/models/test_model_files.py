@@ -23,7 +23,8 @@ from varml.flow.estimator import estimate_flow, estimator_state
 from varml.ground.atomic import write_json
 from varml.ground.content_key import file_digest
 from varml.ground.torchvision_shim import import_torchvision
-from varml.models.backbones import Backbone
+from varml.models.attention import attention_kinds
+from varml.models.backbones import Backbone, build_backbone
 from varml.models.description import FORMAT
 from varml.models.model_files import LoadedModel, load_model, model_digest, save_model
 
@@ -89,6 +90,7 @@ def test_a_loaded_model_is_ready_to_predict(several: Path) -> None:
     ("change", "kind"),
     [
         (lambda tree: tree["preprocessing"]["flow"].update(estimator="own"), "flow estimator"),
+        (lambda tree: tree["members"][0]["model"]["attention"].update(kind="own"), "attention kind"),
         (lambda tree: tree["members"][0]["model"].update(fusion="own"), "fusion"),
     ],
 )
@@ -123,6 +125,42 @@ def test_a_description_that_does_not_hold_together_is_refused(folder: Path, chan
     rewrite(folder, change)
     with pytest.raises(ModelError, match=r"model\.json does not describe a model"):
         load_model(folder)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"fusion": "early"}, {"fusion": "gated", "pooling": "attentive"}, {"fusion": "late", "stream_dropout": 0.5}],
+)
+@pytest.mark.parametrize("kind", attention_kinds.names())
+def test_every_kind_of_recogniser_is_loaded_as_it_was(
+    tiny_backbone: Backbone, model: Model, tmp_path: Path, values: dict[str, Any], kind: str
+) -> None:
+    attention = model.attention.model_copy(update={"kind": kind})
+    saved = build(tiny_backbone, model.model_copy(update={"attention": attention, **values}))
+    save_model(tmp_path / "model", saved)
+    assert np.array_equal(probabilities_of(load_model(tmp_path / "model")), probabilities_of(saved))
+
+
+def test_the_weight_of_late_fusion_is_saved(tiny_backbone: Backbone, model: Model, tmp_path: Path) -> None:
+    saved = build(tiny_backbone, model.model_copy(update={"fusion": "late"}))
+    saved.recognizers[0].fusion.rgb_weight.fill_(0.8)
+    save_model(tmp_path / "model", saved)
+    assert load_model(tmp_path / "model").recognizers[0].fusion.rgb_weight.item() == pytest.approx(0.8)
+
+
+def test_a_backbone_of_other_channels_for_flow_is_saved_and_loaded(
+    tiny_backbone: Backbone, model: Model, tmp_path: Path
+) -> None:
+    stacked = build_backbone("test_resnet", 64, None, in_chans=4)
+    saved = build_ensemble({TINY: tiny_backbone, "stacked": stacked}, [(model, 1.0, {"flow": "stacked"}, 0)])
+    save_model(tmp_path / "model", saved)
+    loaded = load_model(tmp_path / "model")
+    images = torch.rand(1, 4, 64, 64)
+    with torch.inference_mode():
+        assert torch.equal(loaded.backbones["stacked"](images), stacked(images))
+        assert torch.equal(loaded.backbones[TINY](images[:, :3]), tiny_backbone(images[:, :3]))
+    save_model(tmp_path / "again", loaded)
+    assert model_digest(tmp_path / "again") == model_digest(tmp_path / "model")
 
 
 def test_saving_twice_gives_the_same_bytes(folder: Path, tiny_backbone: Backbone, model: Model, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from sklearn.datasets import load_sample_image
 from varml.errors import WeightsError
 from varml.ground.torchvision_shim import import_torchvision
 from varml.models.backbones import build_backbone
-from varml.models.weights import load_weights, match_by_order, weights_identity
+from varml.models.weights import adapt_channels, load_weights, match_by_order, weights_identity
 
 import_torchvision()
 timm = pytest.importorskip("timm")
@@ -75,6 +75,42 @@ def test_a_backbone_carries_its_packaged_weights() -> None:
     network = timm.create_model("tf_efficientnet_lite0", pretrained=False)
     load_weights("tf_efficientnet_lite0", network, {})
     assert same(backbone.network, network.state_dict())
+
+
+# Other channels.
+
+
+@pytest.mark.parametrize("in_chans", [2, 6, 10])
+def test_weights_of_a_package_are_adapted_as_timm_does(in_chans: int) -> None:
+    network, adapted = (build_backbone("tf_efficientnet_lite0", 64, {}, n).network for n in (3, in_chans))
+    first = network.conv_stem.weight
+    expected = torch.cat([first] * 4, dim=1)[:, :in_chans] * (3 / in_chans)
+    assert torch.allclose(adapted.conv_stem.weight, expected)
+    others = {key: value for key, value in network.state_dict().items() if key != "conv_stem.weight"}
+    assert all(torch.equal(adapted.state_dict()[key], value) for key, value in others.items())
+
+
+def test_an_adapted_network_answers_gray_images_as_the_photographic_one() -> None:
+    # Six equal channels at half the weight each say what three say.
+    network, adapted = (build_backbone("tf_efficientnet_lite0", 64, {}, n) for n in (3, 6))
+    gray = torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        one, other = network(gray.expand(-1, 3, -1, -1)), adapted(gray.expand(-1, 6, -1, -1))
+    assert torch.allclose(one, other, atol=1e-4)
+    assert one.std() > 0.1
+
+
+def test_weights_of_a_file_are_adapted_alike(own_file: Path) -> None:
+    network, adapted = (build_backbone(TINY, 64, {TINY: str(own_file)}, n).network for n in (3, 4))
+    (first,) = [key for key, v in adapted.state_dict().items() if v.shape != network.state_dict()[key].shape]
+    original = load_file(own_file)[first]
+    expected = torch.cat([original, original], dim=1)[:, :4] * (3 / 4)
+    assert torch.allclose(adapted.state_dict()[first], expected)
+
+
+def test_weights_that_cannot_be_adapted_are_refused() -> None:
+    with pytest.raises(WeightsError, match=r"tensor embed\.weight \(4, 12\) cannot be adapted to images of 8 channels"):
+        adapt_channels({"embed.weight": torch.zeros(4, 12)}, {"embed.weight": torch.zeros(4, 32)}, 8)
 
 
 def test_packaged_weights_need_no_hub() -> None:

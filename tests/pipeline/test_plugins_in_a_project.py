@@ -1,4 +1,4 @@
-"""A flow estimator of the user's own: one file and one decorator beside params.yaml, through the real stages."""
+"""Parts of the user's own: one file and one decorator beside params.yaml, through the real stages."""
 
 from __future__ import annotations
 
@@ -22,6 +22,13 @@ from varml.config import load_params
 from varml.flow.estimator import estimate_flow
 load_params()
 print(estimate_flow(np.zeros((1, 2, 40, 40, 3), np.uint8), {!r}).shape)
+"""
+RECOGNISE = """
+import torch
+from varml.config import load_params
+from varml.models.recognizer import Recognizer
+recognizer = Recognizer(load_params().model, dim=6, num_steps={"rgb": 2, "flow": 3}, num_cells=4, num_classes=3)
+print(tuple(recognizer({"rgb": torch.rand(5, 2, 4, 6), "flow": torch.rand(5, 3, 4, 6)}).shape))
 """
 CONSTANT = """
 import numpy as np
@@ -91,6 +98,18 @@ def test_the_part_that_the_documents_show(project: Project) -> None:
     assert status == 0, output
     status, output = project.run("python", "-c", ESTIMATE.format(params["flow"]["estimator"]))
     assert (status, output) == (0, "(1, 1, 40, 40, 2)\n")
+
+
+def test_an_own_fusion_and_an_own_kind_of_attention_lie_beside_the_params(project: Project) -> None:
+    for heading, name in (("Adding a fusion", "product.py"), ("Adding a kind of attention", "per_cell.py")):
+        (code,) = blocks("CONTRIBUTING.md", "python", heading)
+        (project.root / name).write_text(code)
+    use(project, "product.py", "per_cell.py", estimator="dis")
+    project.choose("model.fusion", "product")
+    project.choose("model.attention.kind", "per_cell")
+    status, output = project.run("python", "-m", "pipelines.check")
+    assert status == 0, output
+    assert project.run("python", "-c", RECOGNISE) == (0, "(5, 3)\n")
 
 
 def test_what_is_wrong_with_plugins_is_said_before_any_work(project: Project) -> None:

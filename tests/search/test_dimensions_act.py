@@ -21,9 +21,12 @@ SHIPPED = parse_space(load_params(Path(__file__).parents[2] / "params.yaml").sea
 # Two values of each path that may be searched; a new one needs its line here.
 VALUES: dict[str, tuple[Any, Any]] = {
     "model.backbone": ("small", "large"),
+    "model.attention.kind": ("temporal", "divided"),
     "model.attention.depth": (0, 1),
     "model.attention.num_heads": (1, 2),
+    "model.pooling": ("mean", "attentive"),
     "model.fusion": ("rgb", "flow"),
+    "model.stream_dropout": (0.0, 0.5),
     "model.width": (8, 16),
     "model.dropout": (0.0, 0.5),
     "train.num_epochs": (4, 5),
@@ -35,10 +38,12 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "train.max_grad_norm": (0.1, 1.0),
     "train.ema": (0.0, 0.9),
 }
+# What must be so for a value to act.
+GIVEN = {"model.stream_dropout": {"model.fusion": "concat"}}
 
 
 def predictions(params: Params, load: Any, folds: list[np.ndarray], path: str, value: Any) -> np.ndarray:
-    values = {path: value}
+    values = {**GIVEN.get(path, {}), path: value}
     return Objective(params, load, folds)(optuna.trial.FixedTrial(values), values).oof
 
 

@@ -17,7 +17,7 @@ from varml.config.params import Attention, Features, Model, Train
 from varml.data.dataset import FeatureSet
 from varml.ground import atomic
 from varml.models.backbones import build_backbone
-from varml.training.augmented import AugmentedFeatures
+from varml.training.augmented import AugmentedFeatures, AugmentedImages
 from varml.training.checkpoint import Checkpoint
 from varml.training.clips import ClipSet
 from varml.training.loop import fit, train_network
@@ -48,7 +48,8 @@ class Training:
             torch.manual_seed(0)
             backbone = build_backbone("test_resnet", 64, None)
         params = Features(image_size_px=64, grid_size=1, flow_images="direction", weights={})
-        source = AugmentedFeatures(self.clips, backbone, params, strength=0.7, seed=3, num_workers=0)
+        backbones = {"rgb": backbone, "flow": backbone}
+        source = AugmentedFeatures(AugmentedImages(self.clips, backbones, params, strength=0.7, seed=3, num_workers=0))
         model = Model(backbone="any", attention=Attention(depth=1, num_heads=2), fusion="concat", width=8, dropout=0.3)
         return fit(self.features, model, train, seed=5, source=source, on_epoch=on_epoch, checkpoint=checkpoint)
 

@@ -16,7 +16,7 @@ from varml.errors import StoreError
 from varml.flow.store import FlowTask, extract_flow, read_packed_flow
 from varml.models.backbones import build_backbone
 from varml.models.features import compute_features, features_of, rgb_input
-from varml.training.augmented import AugmentedFeatures
+from varml.training.augmented import AugmentedFeatures, AugmentedImages
 from varml.training.batches import Batch, Draw, draw_batches, own_share
 from varml.training.clips import AugmentedClips, ClipSet, Place
 from varml.video.frames import read_frames
@@ -50,7 +50,12 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> ClipSet:
 @pytest.fixture(scope="module")
 def source(clips: ClipSet) -> AugmentedFeatures:
     backbone = build_backbone("tf_efficientnet_lite0", SIZE_PX, {})
-    return AugmentedFeatures(clips, backbone, FEATURES, strength=0.7, seed=3, num_workers=0)
+    images = AugmentedImages(clips, dict.fromkeys(BOTH, backbone), FEATURES, strength=0.7, seed=3, num_workers=0)
+    return AugmentedFeatures(images)
+
+
+def changed(source: AugmentedFeatures, **values: object) -> AugmentedFeatures:
+    return AugmentedFeatures(replace(source.images, **values))  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -78,11 +83,14 @@ def same(one: list[Batch], other: list[Batch]) -> bool:
 def test_at_strength_zero_the_features_are_those_that_are_stored(
     source: AugmentedFeatures, draws: list[Draw], drawn
 ) -> None:
-    batches = drawn(replace(source, strength=0.0))
+    batches = drawn(changed(source, strength=0.0))
     for draw, batch in zip(draws, batches, strict=True):
         for row, position in enumerate(draw.positions.tolist()):
-            frames, flow = read_frames(source.clips.frames[position]), read_packed_flow(source.clips.flow[position])
-            stored = compute_features(source.backbone, frames, flow, FEATURES)
+            frames, flow = (
+                read_frames(source.images.clips.frames[position]),
+                read_packed_flow(source.images.clips.flow[position]),
+            )
+            stored = compute_features(source.images.backbones, frames, flow, FEATURES)
             assert all(np.array_equal(batch.inputs[stream][row].numpy(), stored[stream]) for stream in BOTH)
             assert batch.targets[row].argmax() == LABELS[position]
     assert [len(batch.targets) for batch in batches] == [3, 2, 3, 2]
@@ -90,15 +98,15 @@ def test_at_strength_zero_the_features_are_those_that_are_stored(
 
 def test_batches_do_not_depend_on_how_many_processes_read(source: AugmentedFeatures, drawn) -> None:
     here = drawn(source)
-    assert same(here, drawn(replace(source, num_workers=2)))
-    assert not same(here, drawn(replace(source, seed=4)))
+    assert same(here, drawn(changed(source, num_workers=2)))
+    assert not same(here, drawn(changed(source, seed=4)))
 
 
 @pytest.mark.parametrize("num_processes", [2, 4])
 def test_processes_share_the_rows_of_a_batch_as_one_would_compute_them(
     source: AugmentedFeatures, draws: list[Draw], drawn, num_processes: int
 ) -> None:
-    mixed = replace(source, strength=1.0)
+    mixed = changed(source, strength=1.0)
     whole = drawn(mixed)
     assert any(mix.partner != row for draw in draws for row, mix in enumerate(mixed.mixes(draw)))
     for rank in range(num_processes):
@@ -122,13 +130,13 @@ def test_clips_are_laid_over_each_other_as_the_backbone_sees_them_and_their_labe
 ) -> None:
     draw = Draw(epoch=1, number=2, positions=torch.tensor([0, 2, 4]))
     (batch,) = source.batches(iter([draw]), ("rgb",))
-    made = AugmentedClips(source.clips, source.strength, source.seed)
+    made = AugmentedClips(source.images.clips, source.images.strength, source.images.seed)
     clips = [made[Place(1, 2, row, position)] for row, position in enumerate(draw.positions.tolist())]
-    images = [rgb_input(source.backbone, clip.frames, FEATURES) for clip in clips]
-    mixes = source.mixes(draw)
+    images = [rgb_input(source.images.backbones["rgb"], clip.frames, FEATURES) for clip in clips]
+    mixes = source.images.mixes(draw)
     assert any(mix.partner != row and mix.share > 0.02 for row, mix in enumerate(mixes))
     for row, (partner, share) in enumerate(mixes):
-        seen = features_of(source.backbone, torch.lerp(images[row], images[partner], share), FEATURES)
+        seen = features_of(source.images.backbones["rgb"], torch.lerp(images[row], images[partner], share), FEATURES)
         assert np.array_equal(batch.inputs["rgb"][row].numpy(), seen)
         shares = (1 - share) * clips[row].label + share * clips[partner].label
         assert batch.targets[row].tolist() == pytest.approx(shares.tolist(), abs=1e-6)
@@ -148,8 +156,8 @@ def test_only_the_streams_that_are_asked_for_are_computed(source: AugmentedFeatu
 
 @pytest.mark.parametrize("mirror", [[0, 1], [1, 0]])
 def test_mirrored_clips_have_the_mirrored_class(source: AugmentedFeatures, drawn, mirror: list[int]) -> None:
-    alike = replace(source.clips, labels=[0] * len(LABELS), mirror=mirror)
-    targets = torch.cat([batch.targets for batch in drawn(replace(source, clips=alike, strength=1.0))])
+    alike = replace(source.images.clips, labels=[0] * len(LABELS), mirror=mirror)
+    targets = torch.cat([batch.targets for batch in drawn(changed(source, clips=alike, strength=1.0))])
     assert bool((targets[:, 1] > 0).any()) is (mirror == [1, 0])
     assert torch.allclose(targets.sum(1), torch.ones(len(targets)))
 
@@ -159,8 +167,8 @@ def test_a_damaged_file_is_named_without_a_traceback(
     source: AugmentedFeatures, drawn, tmp_path: Path, num_workers: int
 ) -> None:
     damaged = tmp_path / "damaged.pack"
-    damaged.write_bytes(source.clips.flow[4].read_bytes()[:200])
-    clips = replace(source.clips, flow=[*source.clips.flow[:4], damaged])
+    damaged.write_bytes(source.images.clips.flow[4].read_bytes()[:200])
+    clips = replace(source.images.clips, flow=[*source.images.clips.flow[:4], damaged])
     with pytest.raises(StoreError, match=f"^{damaged} is no readable pack") as caught:
-        drawn(replace(source, clips=clips, num_workers=num_workers))
+        drawn(changed(source, clips=clips, num_workers=num_workers))
     assert "Traceback" not in str(caught.value)

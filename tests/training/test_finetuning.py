@@ -54,7 +54,9 @@ def whole(images: AugmentedImages) -> Batch:
     return next(images.batches(iter([draw]), ("rgb", "flow")))
 
 
-def trained(stored: tuple[Recognizer, AugmentedImages], params: Params, what: Unfreeze, **given: object) -> VideoNetwork:
+def trained(
+    stored: tuple[Recognizer, AugmentedImages], params: Params, what: Unfreeze, **given: object
+) -> VideoNetwork:
     recognizer, images = stored
     wanted = apply_values(params, {"train.unfreeze": what})
     arguments = {"on_epoch": lambda epoch, metrics: None, **given}

@@ -18,9 +18,10 @@ from varml.config.params import Attention, Features, Flow, Model, Train
 from varml.data.dataset import FeatureSet
 from varml.flow.store import FlowTask, clip_flow, expand, extract_flow
 from varml.metrics.classification import accuracy
+from varml.models.attention import attention_kinds
 from varml.models.backbones import Backbone, build_backbone
 from varml.models.features import compute_features
-from varml.training.augmented import AugmentedFeatures
+from varml.training.augmented import AugmentedFeatures, AugmentedImages
 from varml.training.clips import ClipSet, as_stored
 from varml.training.loop import fit, predict
 from varml.video.pack import write_pack
@@ -67,7 +68,10 @@ def backbone() -> Backbone:
 def task(backbone: Backbone, pairs: list[tuple[Frames, Frames]]) -> tuple[FeatureSet, FeatureSet]:
     """Return the features of training and of testing; twins stand side by side."""
     videos = [frames for pair in pairs for frames in pair]
-    made = [compute_features(backbone, frames, clip_flow(frames, FLOW), FEATURES) for frames in videos]
+    made = [
+        compute_features({"rgb": backbone, "flow": backbone}, frames, clip_flow(frames, FLOW), FEATURES)
+        for frames in videos
+    ]
     features = {stream: np.stack([one[stream] for one in made]) for stream in ("rgb", "flow")}
     names = [str(number) for number in range(len(videos))]
     whole = FeatureSet(names, features, np.arange(len(videos)) % 2, names, ["forwards", "backwards"])
@@ -88,15 +92,14 @@ def order(backbone: Backbone) -> tuple[FeatureSet, FeatureSet]:
     return task(backbone, [(video, np.ascontiguousarray(video[::-1])) for video in videos])
 
 
-def top1_of(sets: tuple[FeatureSet, FeatureSet], fusion: str, depth: int) -> float:
-    model = Model(
-        backbone=BACKBONE, attention=Attention(depth=depth, num_heads=2), fusion=fusion, width=32, dropout=0.1
-    )
+def top1_of(sets: tuple[FeatureSet, FeatureSet], fusion: str, depth: int, kind: str = "temporal") -> float:
+    attention = Attention(kind=kind, depth=depth, num_heads=2)
+    model = Model(backbone=BACKBONE, attention=attention, fusion=fusion, width=32, dropout=0.1)
     training, testing = sets
     return accuracy(testing.labels, predict(fit(training, model, TRAIN, seed=0), testing))
 
 
-@pytest.mark.parametrize("fusion", ["flow", "concat", "late", "cross_attention"])
+@pytest.mark.parametrize("fusion", ["flow", "concat", "late", "cross_attention", "early", "gated"])
 def test_flow_tells_the_direction_of_motion(motion: tuple[FeatureSet, FeatureSet], fusion: str) -> None:
     assert top1_of(motion, fusion, depth=0) >= WELL_ABOVE_CHANCE
 
@@ -106,9 +109,10 @@ def test_without_flow_the_direction_of_motion_is_a_guess(motion: tuple[FeatureSe
     assert top1_of(motion, "rgb", depth) == 0.5
 
 
+@pytest.mark.parametrize("kind", attention_kinds.names())
 @pytest.mark.parametrize("depth", [1, 2])
-def test_attention_over_time_tells_the_order(order: tuple[FeatureSet, FeatureSet], depth: int) -> None:
-    assert top1_of(order, "rgb", depth) >= WELL_ABOVE_CHANCE
+def test_attention_over_time_tells_the_order(order: tuple[FeatureSet, FeatureSet], depth: int, kind: str) -> None:
+    assert top1_of(order, "rgb", depth, kind) >= WELL_ABOVE_CHANCE
 
 
 def test_without_attention_over_time_the_order_is_a_guess(order: tuple[FeatureSet, FeatureSet]) -> None:
@@ -140,7 +144,7 @@ def changed_motion(backbone: Backbone, change: Change, mirror: list[int]) -> Fea
         flow = expand(clip_flow(frames, FLOW), FLOW.bound_px)
         clip = change(clip_tensors(frames, flow, number % 2, 2, mirror), number)
         stored = as_stored(clip, FLOW.bound_px)
-        made.append(compute_features(backbone, stored.frames, stored.flow, FEATURES))
+        made.append(compute_features({"rgb": backbone, "flow": backbone}, stored.frames, stored.flow, FEATURES))
         labels.append(int(clip.label.argmax()))
     features = {stream: np.stack([one[stream] for one in made]) for stream in ("rgb", "flow")}
     names = [f"changed {number}" for number in range(len(made))]
@@ -162,7 +166,8 @@ def test_with_augmentation_the_weights_differ_and_the_direction_is_still_learned
     backbone: Backbone, motion: tuple[FeatureSet, FeatureSet], stored_motion: ClipSet
 ) -> None:
     (training, testing), short = motion, TRAIN.model_copy(update={"num_epochs": 6})
-    source = AugmentedFeatures(stored_motion, backbone, FEATURES, strength=0.5, seed=0, num_workers=0)
+    images = AugmentedImages(stored_motion, {"flow": backbone}, FEATURES, strength=0.5, seed=0, num_workers=0)
+    source = AugmentedFeatures(images)
     unchanged, augmented = (fit(training, FLOW_MODEL, short, seed=0, source=which) for which in (None, source))
     weights = [torch.cat([p.flatten() for p in one.parameters()]) for one in (unchanged, augmented)]
     assert not torch.allclose(*weights, atol=1e-2)

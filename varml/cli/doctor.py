@@ -81,13 +81,13 @@ def _decoders() -> str:
 def _weights() -> str:
     from varml.config import load_params
     from varml.config.space import backbones_of
-    from varml.models.backbones import build_backbone
+    from varml.models.features import stream_backbones
 
     if not PARAMS.is_file():
         return "no params.yaml here; run it in a project to check the weights of its backbones"
     params = load_params()
     for backbone in backbones_of(params):
-        build_backbone(backbone, params.features.image_size_px, params.features.weights)
+        stream_backbones(backbone, params.features, params.frames.frames_per_segment, params.features.weights)
     return f"found for {', '.join(backbones_of(params))}"
 
 

@@ -1,7 +1,7 @@
 """The types and ranges of params.yaml, one class per section.
 
-Names that live in registries (backbone, fusion, flow estimator) are plain strings here and are checked by
-:mod:`varml.config.check`. A field made with :func:`searchable` may be named under ``search.space``.
+Names that live in registries (backbone, kind of attention, fusion, flow estimator) are plain strings here and are
+checked by :mod:`varml.config.check`. A field made with :func:`searchable` may be named under ``search.space``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ Balance = Literal["none", "weights", "sampler"]
 Illumination = Literal["none", "clahe", "gray_world"]
 TrainPrecision = Literal["auto", "float32", "bf16"]
 Unfreeze = Literal["none", "last_stage", "all"]
-FlowImages = Literal["direction", "magnitude", "both"]
+FlowImages = Literal["direction", "magnitude", "both", "stack"]
+Pooling = Literal["mean", "attentive"]
 
 
 class Section(BaseModel):
@@ -28,7 +29,7 @@ class Section(BaseModel):
 
 
 def searchable(**constraints: Any) -> Any:
-    """Return a required field that trials on cached features read."""
+    """Return a field that trials on cached features read."""
     return Field(json_schema_extra={"searchable": True}, **constraints)
 
 
@@ -167,8 +168,9 @@ class Features(Section):
 
 
 class Attention(Section):
-    """Self-attention over time."""
+    """Self-attention of a stream's tokens."""
 
+    kind: Annotated[str, searchable()] = "temporal"
     depth: Annotated[int, searchable(ge=0, le=6)]
     num_heads: Annotated[int, searchable(ge=1, le=16)]
 
@@ -178,7 +180,9 @@ class Model(Section):
 
     backbone: Annotated[str, searchable()]
     attention: Attention
+    pooling: Annotated[Pooling, searchable()] = "mean"
     fusion: Annotated[str, searchable()]
+    stream_dropout: Annotated[float, searchable(ge=0, lt=1)] = 0.0
     width: Annotated[int, searchable(ge=8, le=2048)]
     dropout: Annotated[float, searchable(ge=0, lt=1)]
 

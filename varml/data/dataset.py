@@ -42,6 +42,11 @@ class FeatureSet:
         """Number of steps T of each stream."""
         return {stream: int(array.shape[1]) for stream, array in self.features.items()}
 
+    @property
+    def num_cells(self) -> int:
+        """Number of cells G of the grid."""
+        return int(self.features["rgb"].shape[2])
+
     def subset(self, positions: Sequence[int] | npt.NDArray[Any]) -> FeatureSet:
         """Return the videos at ``positions``."""
         chosen = np.asarray(positions)

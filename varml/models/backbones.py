@@ -10,42 +10,40 @@ from torch import Tensor, nn
 
 from varml.errors import ModelError, VarmlError, first_line
 from varml.ground.torchvision_shim import import_torchvision
-from varml.models.weights import load_weights
+from varml.models.weights import adapt_channels, load_weights
+
+RGB = 3  # channels that pretrained weights know
+# Of what is no photograph: a value from 0 to 1 with rest in the middle comes to lie between -1 and 1.
+PLAIN_MEAN, PLAIN_STD = 0.5, 0.5
 
 
 class Backbone(nn.Module):
     """A timm network without its classifier.
 
-    ``name`` is timm's, ``mean`` and ``std`` are what its weights were trained with, ``dim`` is the width D of its
-    feature map, and ``in_chans`` the number of channels of its images.
+    ``name`` is timm's, ``mean`` and ``std`` are what its weights were trained with, one for each of the C channels of
+    an image; ``dim`` is the width D of its feature map.
     """
 
     def __init__(
-        self,
-        name: str,
-        network: nn.Module,
-        mean: tuple[float, ...],
-        std: tuple[float, ...],
-        size_px: int,
-        in_chans: int = 3,
+        self, name: str, network: nn.Module, mean: tuple[float, ...], std: tuple[float, ...], size_px: int
     ) -> None:
         super().__init__()
-        self.name, self.network, self.in_chans = name, network, in_chans
-        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
+        self.name, self.network, self.in_chans = name, network, len(mean)
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
         with torch.inference_mode():
-            self.dim = self.eval().feature_map(torch.zeros(1, in_chans, size_px, size_px)).shape[1]
+            self.dim = self.eval().forward(torch.zeros(1, len(mean), size_px, size_px)).shape[1]
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the feature map (B, D, h, w) of ``images``, (B, 3, H, W) float from 0 to 1."""
+        """Return the feature map (B, D, h, w) of ``images``, (B, C, H, W) float from 0 to 1."""
         return self.feature_map(self.standardise(images))
 
     def standardise(self, images: Tensor) -> Tensor:
-        """Return RGB images (B, 3, H, W) from 0 to 1 as the weights expect them, less ``mean`` and by ``std``."""
+        """Return images (B, C, H, W) from 0 to 1 as the weights expect them, less ``mean`` and by ``std``."""
         return (images - self.mean) / self.std  # type: ignore[operator]
 
     def feature_map(self, standardised: Tensor) -> Tensor:
-        """Return the feature map (B, D, h, w) of images (B, 3, H, W) that are standardised already."""
+        """Return the feature map (B, D, h, w) of images (B, C, H, W) that are standardised already."""
         features = self.network.forward_features(standardised)  # type: ignore[operator]
         if features.ndim == 3:
             features = features[:, getattr(self.network, "num_prefix_tokens", 0) :]  # (B, L, D)
@@ -56,25 +54,30 @@ class Backbone(nn.Module):
         return features
 
 
-def build_backbone(name: str, size_px: int, weights: Mapping[str, str] | None, in_chans: int = 3) -> Backbone:
+def build_backbone(name: str, size_px: int, weights: Mapping[str, str] | None, in_chans: int = RGB) -> Backbone:
     """Return the timm model ``name`` for square images of ``size_px`` and ``in_chans`` channels, in eval mode.
 
     ``weights`` maps backbones to files (see :func:`varml.models.weights.load_weights`); None builds the network
-    alone, for weights that the caller loads itself. Raises WeightsError where the weights cannot be had, and
-    ModelError where timm does not build the network or it gives no feature map at this size.
+    alone, for weights that the caller loads itself. Weights are those for RGB; for other channels timm's rule makes
+    them of these, wherever they come from, and mean and std are 0.5, for what is no photograph. Raises WeightsError
+    where the weights cannot be had, and ModelError where timm does not build the network or it gives no feature map
+    at this size.
     """
     try:
         network, config = _create(name, size_px, in_chans)
         if weights is not None:
-            load_weights(name, network, weights)
+            _load(name, size_px, network, weights, in_chans)
         network.reset_classifier(0)
-        return Backbone(name, network, config["mean"], config["std"], size_px, in_chans).eval()
+        if in_chans == RGB:
+            return Backbone(name, network, config["mean"], config["std"], size_px).eval()
+        return Backbone(name, network, (PLAIN_MEAN,) * in_chans, (PLAIN_STD,) * in_chans, size_px).eval()
     except VarmlError:
         raise
     except Exception as error:  # each of timm's thousand networks fails in its own way
+        channels = "" if in_chans == RGB else f" and {in_chans} channels"
         raise ModelError(
-            f"timm's {name} is no backbone for images of {size_px} px ({first_line(error)}); choose another backbone "
-            "or another features.image_size_px"
+            f"timm's {name} is no backbone for images of {size_px} px{channels} ({first_line(error)}); choose another "
+            "backbone or another features.image_size_px"
         ) from error
 
 
@@ -89,6 +92,15 @@ def _create(name: str, size_px: int, in_chans: int) -> tuple[Any, dict[str, Any]
     sized = {"img_size": size_px} if timm.models.get_pretrained_cfg_value(name, "fixed_input_size") else {}
     network = timm.create_model(name, pretrained=False, in_chans=in_chans, **sized)
     return network, timm.data.resolve_model_data_config(network)
+
+
+def _load(name: str, size_px: int, network: Any, weights: Mapping[str, str], in_chans: int) -> None:
+    if in_chans == RGB:
+        load_weights(name, network, weights)
+        return
+    photographic, _ = _create(name, size_px, RGB)
+    load_weights(name, photographic, weights)
+    network.load_state_dict(adapt_channels(photographic.state_dict(), network.state_dict(), in_chans))
 
 
 def _timm() -> Any:

@@ -1,7 +1,7 @@
 """Frozen features of both streams: what the search trains on, and what prediction computes from raw video.
 
-RGB takes the middle frame of each segment, flow every step, as one image or two (:mod:`varml.models.flow_images`).
-Features are averaged onto a g x g grid.
+RGB takes the middle frame of each segment, flow every step, as one image or two, or the steps of a segment as one
+(:mod:`varml.models.flow_images`). Features are averaged onto a g x g grid.
 
 RGB is standardised by the mean and std of the backbone's weights. Flow has its own, 0.5 and 0.5 whatever the backbone:
 u and v come to lie between -1 and 1 with rest at 0, for the colours of photographs say nothing about motion.
@@ -25,14 +25,15 @@ from varml.config.params import Features as FeatureParams
 from varml.flow.store import PackedFlow, read_packed_flow
 from varml.ground.atomic import write_bytes
 from varml.ground.threads import one_thread
-from varml.models.backbones import Backbone, build_backbone
-from varml.models.flow_images import flow_images, standardise_flow
+from varml.models.backbones import RGB, Backbone, build_backbone
+from varml.models.flow_images import flow_channels, flow_images, standardise_flow
 from varml.video.frames import middle_of, read_frames
 from varml.video.reader import Frames
 
 _LARGEST = float(np.finfo(np.float16).max)
 StepFeatures = npt.NDArray[np.float16]  # (T, G, D), G = grid_size squared
 StreamFeatures = dict[str, StepFeatures]
+StreamBackbones = dict[str, Backbone]
 
 
 @dataclass(frozen=True)
@@ -48,23 +49,37 @@ class FeatureTask:
 
 def extract_features(task: FeatureTask) -> None:
     """Store the features of both streams of one video."""
-    backbone = _loaded_backbone(task.backbone, task.params.model_dump_json())
+    flow = read_packed_flow(task.flow)
+    backbones = _loaded_backbones(task.backbone, task.params.model_dump_json(), flow.shape[1] + 1)
     with one_thread():
-        features = compute_features(backbone, read_frames(task.frames), read_packed_flow(task.flow), task.params)
+        features = compute_features(backbones, read_frames(task.frames), flow, task.params)
     write_bytes(task.target, save(features))
 
 
+def stream_backbones(
+    name: str, params: FeatureParams, frames_per_segment: int, weights: Mapping[str, str] | None
+) -> StreamBackbones:
+    """Return the backbone of each stream: one for both, unless images of flow have channels of their own.
+
+    ``weights`` and what is raised are those of :func:`varml.models.backbones.build_backbone`.
+    """
+    rgb = build_backbone(name, params.image_size_px, weights)
+    channels = flow_channels(params.flow_images, frames_per_segment)
+    flow = rgb if channels == RGB else build_backbone(name, params.image_size_px, weights, channels)
+    return {"rgb": rgb, "flow": flow}
+
+
 def compute_features(
-    backbone: Backbone, frames: Frames, packed_flow: PackedFlow, params: FeatureParams
+    backbones: Mapping[str, Backbone], frames: Frames, packed_flow: PackedFlow, params: FeatureParams
 ) -> StreamFeatures:
-    """Return ``rgb`` (S, G, D) and ``flow`` (T, G, D), float16; T is the number of flow's images.
+    """Return ``rgb`` (S, G, D) and ``flow`` (T, G, D), float16, each by its backbone; T is the number of flow's images.
 
     ``frames`` is (S, F, H, W, 3) uint8, of which the middle frame is seen, and ``packed_flow`` (S, F-1, 2H, W, 1)
     uint8, both as stored. One video is one batch, so that a video's features do not depend on which others are
     computed with it.
     """
-    streams = {"rgb": rgb_input(backbone, frames, params), "flow": flow_input(packed_flow, params)}
-    return {stream: features_of(backbone, images, params) for stream, images in streams.items()}
+    streams = {"rgb": rgb_input(backbones["rgb"], frames, params), "flow": flow_input(packed_flow, params)}
+    return {stream: features_of(backbones[stream], images, params) for stream, images in streams.items()}
 
 
 def rgb_input(backbone: Backbone, frames: Frames, params: FeatureParams) -> Tensor:
@@ -73,7 +88,7 @@ def rgb_input(backbone: Backbone, frames: Frames, params: FeatureParams) -> Tens
 
 
 def flow_input(packed_flow: PackedFlow, params: FeatureParams) -> Tensor:
-    """Return what the backbone sees of stored flow, (T, 3, s, s) float32, standardised."""
+    """Return what the backbone sees of stored flow, (T, C, s, s) float32, standardised."""
     return standardise_flow(_scaled(flow_images(packed_flow, params.flow_images), params))
 
 
@@ -106,8 +121,7 @@ def _scaled(images: Tensor, params: FeatureParams) -> Tensor:
 
 
 @lru_cache(maxsize=1)
-def _loaded_backbone(name: str, params: str) -> Backbone:
+def _loaded_backbones(name: str, params: str, frames_per_segment: int) -> StreamBackbones:
     # A worker computes many videos of one backbone; params travel as text because a dictionary has no hash.
     parsed = FeatureParams.model_validate_json(params)
-    weights: Mapping[str, str] = parsed.weights
-    return build_backbone(name, parsed.image_size_px, weights)
+    return stream_backbones(name, parsed, frames_per_segment, parsed.weights)

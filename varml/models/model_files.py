@@ -141,13 +141,19 @@ def _build(description: Description, flow_state: dict[str, Any] | None) -> Loade
     from varml.models.backbones import build_backbone
     from varml.models.recognizer import Recognizer
 
-    size_px, num_classes = description.preprocessing.features.image_size_px, len(description.classes)
+    features, num_classes = description.preprocessing.features, len(description.classes)
     backbones = {
-        key: build_backbone(backbone.name, size_px, None, backbone.in_chans)
+        key: build_backbone(backbone.name, features.image_size_px, None, backbone.in_chans)
         for key, backbone in description.backbones.items()
     }
     recognizers = [
-        Recognizer(member.model, dim=member.dim, num_steps=member.num_steps, num_classes=num_classes).eval()
+        Recognizer(
+            member.model,
+            dim=member.dim,
+            num_steps=member.num_steps,
+            num_cells=features.grid_size**2,
+            num_classes=num_classes,
+        ).eval()
         for member in description.members
     ]
     return LoadedModel(description, backbones, recognizers, flow_state)
@@ -162,9 +168,11 @@ def _fill(networks: Mapping[str, nn.Module], state: dict[str, Any]) -> None:
 
 
 def _check_names(description: Description) -> None:
+    from varml.models.attention import attention_kinds
     from varml.models.fusion import fusions
 
     named: list[tuple[Registry[Any], str]] = [(estimators, description.preprocessing.flow.estimator)]
+    named += [(attention_kinds, member.model.attention.kind) for member in description.members]
     named += [(fusions, member.model.fusion) for member in description.members]
     for registry, name in named:
         if name not in registry.names():

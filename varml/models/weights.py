@@ -73,6 +73,29 @@ def match_by_order(source: State, target: State) -> State:
     return matched
 
 
+def adapt_channels(source: State, target: State, in_chans: int) -> State:
+    """Return weights for RGB, ``source``, as those of the same network for images of ``in_chans`` channels, ``target``.
+
+    Where shapes differ, timm's rule repeats the channels of the first convolution and scales them so that its sums
+    stay as large. Raises WeightsError where a tensor is no such convolution.
+    """
+    return {name: _adapted(name, tensor, target[name], in_chans) for name, tensor in source.items()}
+
+
+def _adapted(name: str, tensor: Any, like: Any, in_chans: int) -> Any:
+    from timm.models import adapt_input_conv
+
+    if tensor.shape == like.shape:
+        return tensor
+    try:
+        return adapt_input_conv(in_chans, tensor)
+    except NotImplementedError as error:
+        raise WeightsError(
+            f"tensor {name} {tuple(tensor.shape)} cannot be adapted to images of {in_chans} channels; choose another "
+            "backbone or another features.flow_images"
+        ) from error
+
+
 def _is_packaged(backbone: str) -> bool:
     return backbone in PACKAGES and importlib.util.find_spec(PACKAGES[backbone][0]) is not None
 

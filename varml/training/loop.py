@@ -85,7 +85,11 @@ def fit(
     """
     with reproducible(seed):
         recognizer = Recognizer(
-            model, dim=training.dim, num_steps=training.num_steps, num_classes=len(training.classes)
+            model,
+            dim=training.dim,
+            num_steps=training.num_steps,
+            num_cells=training.num_cells,
+            num_classes=len(training.classes),
         )
         recognizer.fit_standardisation(stream_tensors(training, recognizer.streams))
         task = _Task(

@@ -14,8 +14,9 @@ from varml.data.dataset import FeatureSet
 from varml.data.manifest import class_names
 from varml.data.mirror_pairs import mirror_warnings
 from varml.ground.engine import resolve_num_workers
-from varml.models.backbones import Backbone, build_backbone
-from varml.models.description import MemberDescription
+from varml.models.backbones import Backbone
+from varml.models.description import MemberDescription, frozen_key
+from varml.models.features import StreamBackbones, stream_backbones
 from varml.models.recognizer import Recognizer
 from varml.training.augmented import AugmentedFeatures, AugmentedImages
 from varml.training.checkpoint_files import final_checkpoint
@@ -52,7 +53,7 @@ class Refitter:
 
     def __init__(self, manifest: pd.DataFrame, params: Params) -> None:
         self._manifest, self._params = manifest, params
-        self._backbone, self._features = cache(self._build), cache(self._load)
+        self._backbones, self._features = cache(self._build), cache(self._load)
 
     def refit(self, member: Member, place: int, on_epoch: OnEpoch) -> Refitted:
         """Return ``member``, which stands at ``place`` among the members, trained with its own params."""
@@ -61,16 +62,15 @@ class Refitter:
         set_fitted(recognizer, member.fitted)
         name = params.model.backbone
         if params.train.unfreeze == "none":
-            keys, backbones = dict.fromkeys(recognizer.streams, name), {name: self._backbone(name)}
+            read = {stream: self._backbones(name)[stream] for stream in recognizer.streams}
+            keys = {stream: frozen_key(name, backbone.in_chans) for stream, backbone in read.items()}
         else:
-            # A key that is no backbone's name stands for weights of the model's own.
-            keys = {stream: f"{name}-{stream}-{place}" for stream in recognizer.streams}
-            recognizer, own = self._finetuned(params, recognizer, on_epoch)
-            backbones = {keys[stream]: backbone for stream, backbone in own.items()}
+            recognizer, read = self._finetuned(params, recognizer, on_epoch)
+            keys = {stream: f"{name}.{stream}.{place}" for stream in recognizer.streams}
         description = MemberDescription(
             weight=member.weight, model=params.model, dim=data.dim, num_steps=data.num_steps, backbones=keys
         )
-        return Refitted(recognizer, description, backbones)
+        return Refitted(recognizer, description, {keys[stream]: backbone for stream, backbone in read.items()})
 
     def _trained(self, params: Params, data: FeatureSet, on_epoch: OnEpoch) -> Recognizer:
         # What is trained on pixels afterwards sees changed clips then; before, stored features are good enough.
@@ -99,19 +99,18 @@ class Refitter:
     def _images(self, params: Params) -> AugmentedImages:
         for warning in mirror_warnings(params.data.mirror_pairs, class_names(self._manifest)):
             print(f"warning: {warning}", file=sys.stderr)
-        backbone = self._backbone(params.model.backbone)
         return AugmentedImages(
             clips=list_clips(self._manifest, params),
-            backbones={"rgb": backbone, "flow": backbone},
+            backbones=self._backbones(params.model.backbone),
             features=params.features,
             strength=params.train.augment,
             seed=params.seed,
             num_workers=min(resolve_num_workers(params.engine.num_workers), MAX_READERS),
         )
 
-    def _build(self, name: str) -> Backbone:
+    def _build(self, name: str) -> StreamBackbones:
         features = self._params.features
-        return build_backbone(name, features.image_size_px, features.weights)
+        return stream_backbones(name, features, self._params.frames.frames_per_segment, features.weights)
 
     def _load(self, name: str) -> FeatureSet:
         return load_features(self._manifest, self._params, name)

@@ -16,6 +16,7 @@ class CrossAttention(Fusion):
     """Attention from each stream to the other, added to what the stream had; then as ``concat``."""
 
     streams = ("rgb", "flow")
+    reads_tokens = True
 
     def __init__(self, *, width: int, num_classes: int, num_heads: int, dropout: float) -> None:
         super().__init__(width=width, num_classes=num_classes, num_heads=num_heads, dropout=dropout)
@@ -29,10 +30,11 @@ class CrossAttention(Fusion):
         """Return logits (see :class:`Fusion`)."""
         normal = {stream: self.norms[stream](tokens[stream]) for stream in self.streams}
         pooled = [
-            self._look_up(own, other, tokens, normal).mean(1) for own, other in (("rgb", "flow"), ("flow", "rgb"))
+            self.pool(own, self._look_up(own, other, tokens, normal))
+            for own, other in (("rgb", "flow"), ("flow", "rgb"))
         ]
         return self.classifier(torch.cat(pooled, dim=-1))
 
     def _look_up(self, own: str, other: str, tokens: Tokens, normal: Tokens) -> Tensor:
-        found, _ = self.attentions[own](normal[own], normal[other], normal[other], need_weights=False)  # (B, T, W)
+        found, _ = self.attentions[own](normal[own], normal[other], normal[other], need_weights=False)  # (B, L, W)
         return tokens[own] + found

@@ -13,17 +13,28 @@ from varml.models.fusion.base import Classifier, Fusion, Tokens, fusions
 
 @fusions.register("late")
 class Late(Fusion):
-    """The mean of both streams' class probabilities, as logits."""
+    """The weighted mean of both streams' class probabilities, as logits.
+
+    ``rgb_weight``, from 0 to 1, is what RGB counts; flow counts the rest. It is 0.5 unless it is set: training leaves
+    it, for it would follow the stream that learns the training videos by heart.
+    """
 
     streams = ("rgb", "flow")
+    rgb_weight: Tensor
 
     def __init__(self, *, width: int, num_classes: int, num_heads: int, dropout: float) -> None:
         super().__init__(width=width, num_classes=num_classes, num_heads=num_heads, dropout=dropout)
         self.classifiers = nn.ModuleDict({stream: Classifier(width, num_classes, dropout) for stream in self.streams})
+        self.register_buffer("rgb_weight", torch.tensor(0.5))
 
     def forward(self, tokens: Tokens) -> Tensor:
         """Return logits (see :class:`Fusion`)."""
-        scores = [self.classifiers[stream](tokens[stream].mean(1)).log_softmax(-1) for stream in self.streams]
-        stacked = torch.stack(scores)  # (2, B, K)
+        scores = self.stream_scores(tokens)
+        stacked = torch.stack([scores[stream] for stream in self.streams])  # (2, B, K)
+        weights = torch.stack([self.rgb_weight, 1 - self.rgb_weight])
         # log of the mean probability, without leaving logarithms
-        return stacked.logsumexp(0) - torch.log(torch.tensor(float(len(scores))))
+        return (stacked + weights.log()[:, None, None]).logsumexp(0)
+
+    def stream_scores(self, tokens: Tokens) -> dict[str, Tensor]:
+        """Return what each stream says alone (see :class:`Fusion`)."""
+        return {stream: self.classifiers[stream](tokens[stream].mean(1)).log_softmax(-1) for stream in self.streams}
