@@ -16,13 +16,14 @@ from torch import nn
 from varml.config.params import Attention, Features, Model, Train
 from varml.data.dataset import FeatureSet
 from varml.ground import atomic
-from varml.models.backbones import build_backbone
+from varml.models.backbones import _timm, build_backbone
 from varml.training.augmented import AugmentedFeatures
 from varml.training.checkpoint import Checkpoint
 from varml.training.clips import ClipSet
 from varml.training.loop import fit, train_network
 
 NUM_EPOCHS = 4
+_timm()  # once, in the process that all others come from
 
 
 @dataclass

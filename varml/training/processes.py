@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -20,6 +21,7 @@ Precision = Literal["float32", "bf16"]
 _NAMES: dict[Precision, Literal["32-true", "bf16-mixed"]] = {"float32": "32-true", "bf16": "bf16-mixed"}
 
 
+@cache
 def local_fabric() -> Fabric:
     """Return this process's CPU in float32, whatever launched it: for networks so small that nothing else is faster."""
     from lightning_fabric.strategies import SingleDeviceStrategy
