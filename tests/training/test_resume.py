@@ -62,7 +62,7 @@ def trainings(clips: ClipSet) -> dict[str, Training]:
     return {
         "plain": Training(),
         "average and sampler": Training({"ema": 0.9, "balance": "sampler"}),
-        "weights": Training({"balance": "weights", "batch_size": 5} | {"max_grad_norm": 0.1}),
+        "weights": Training({"balance": "weights", "batch_size": 5, "max_grad_norm": 0.1}),
         "changed clips": Training({"ema": 0.5}, clips, stored),
     }
 

@@ -24,7 +24,7 @@ _NAMES: dict[Precision, Literal["32-true", "bf16-mixed"]] = {"float32": "32-true
 @cache
 def local_fabric() -> Fabric:
     """Return this process's CPU in float32, whatever launched it: for networks so small that nothing else is faster."""
-    from lightning_fabric.strategies import SingleDeviceStrategy
+    from lightning_fabric.strategies.single_device import SingleDeviceStrategy
 
     return _fabric(accelerator="cpu", strategy=SingleDeviceStrategy("cpu"))
 
