@@ -12,6 +12,7 @@ import multiprocessing
 import resource
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ from varml.training.loop import fit, train_network
 from varml.training.processes import local_fabric, make_fabric
 from varml.training.reproducible import reproducible
 
+Jobs = dict[str, Callable[[], object]]
 ROOT = Path(__file__).resolve().parents[1]
 ROUNDS, GOAL, MIB = 7, 0.9, 1024
 # As large as the embedded sample's features of train and val.
@@ -46,7 +48,7 @@ def main() -> None:
     report("training: our loop against a bare one, one thread", figures, arguments.json)
 
 
-def measure(name: str, jobs: dict[str, Callable[[], object]]) -> list[Figure]:
+def measure(name: str, jobs: Jobs) -> list[Figure]:
     """Return the seconds of both loops, how they compare, and the peak memory of a process that runs one of them."""
     torch.set_num_threads(1)
     taken = interleaved(jobs, ROUNDS)
@@ -151,13 +153,13 @@ def bare_pixels() -> None:
         drawn = source.batches(draw_batches(source.labels, train, 0), ("rgb",))
         of_epoch = num_batches(NUM_CLIPS, train)
         epochs: Iterator[Iterator[RandomBatch]] = (
-            (tuple(next(drawn)) for _ in range(of_epoch)) for _ in range(train.num_epochs)
+            ((batch.inputs, batch.targets) for batch in islice(drawn, of_epoch)) for _ in range(train.num_epochs)
         )
         bare_loop(network, epochs, train.num_epochs * of_epoch, train)
 
 
-CACHED = {"ours": our_cached, "bare": bare_cached}
-PIXELS = {"ours": our_pixels, "bare": bare_pixels}
+CACHED: Jobs = {"ours": our_cached, "bare": bare_cached}
+PIXELS: Jobs = {"ours": our_pixels, "bare": bare_pixels}
 
 
 # A GPU.

@@ -16,13 +16,14 @@ from torch import nn
 from varml.config.params import Attention, Features, Model, Train
 from varml.data.dataset import FeatureSet
 from varml.ground import atomic
-from varml.models.backbones import build_backbone
+from varml.models.backbones import _timm, build_backbone
 from varml.training.augmented import AugmentedFeatures, AugmentedImages
 from varml.training.checkpoint import Checkpoint
 from varml.training.clips import ClipSet
 from varml.training.loop import fit, train_network
 
 NUM_EPOCHS = 4
+_timm()  # once, in the process that all others come from
 
 
 @dataclass
@@ -35,10 +36,8 @@ class Training:
 
     def run(self, checkpoint: Checkpoint | None, on_epoch: Callable[[int, Any], None] = lambda *_: None) -> str:
         """Return the sha256 of the weights."""
-        train = Train(
-            num_epochs=NUM_EPOCHS, batch_size=4, lr=1e-2, weight_decay=0.05, label_smoothing=0.1, augment=0,
-            **{"balance": "none", "precision": "float32"} | self.values,
-        )  # fmt: skip
+        values = {"batch_size": 4, "balance": "none", "precision": "float32"} | self.values
+        train = Train(num_epochs=NUM_EPOCHS, lr=1e-2, weight_decay=0.05, label_smoothing=0.1, augment=0, **values)
         return digest(self._fit(train, checkpoint, on_epoch) if self.clips else _train(train, checkpoint, on_epoch))
 
     def _fit(self, train: Train, checkpoint: Checkpoint | None, on_epoch: Callable[[int, Any], None]) -> nn.Module:

@@ -143,11 +143,11 @@ def with_value(data: FeatureSet, value: float) -> FeatureSet:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_loss_that_is_no_number_names_epoch_and_learning_rate(
+def test_a_loss_that_is_no_number_names_its_step_and_the_learning_rate(
     data: FeatureSet, model: Model, train: Train, value: float
 ) -> None:
     epochs: list[int] = []
-    with pytest.raises(TrainingError, match=r"loss is nan in step [01] \(epoch 0\) at lr 0\.000"):
+    with pytest.raises(TrainingError, match=r"loss is nan in step 0 of epoch 0 at lr 0\.0005"):
         fit(with_value(data, value), model, train, seed=0, on_epoch=lambda epoch, _: epochs.append(epoch))
     assert epochs == []
 

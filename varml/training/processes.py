@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -20,9 +21,10 @@ Precision = Literal["float32", "bf16"]
 _NAMES: dict[Precision, Literal["32-true", "bf16-mixed"]] = {"float32": "32-true", "bf16": "bf16-mixed"}
 
 
+@cache
 def local_fabric() -> Fabric:
     """Return this process's CPU in float32, whatever launched it: for networks so small that nothing else is faster."""
-    from lightning_fabric.strategies import SingleDeviceStrategy
+    from lightning_fabric.strategies.single_device import SingleDeviceStrategy
 
     return _fabric(accelerator="cpu", strategy=SingleDeviceStrategy("cpu"))
 

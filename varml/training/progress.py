@@ -37,7 +37,7 @@ def restore(steps: Steps, state: State) -> None:
     for name, part in _parts(steps).items():
         part.load_state_dict(state[name])
     own = {device: states[steps.fabric.global_rank] for device, states in state["generators"].items()}
-    torch.set_rng_state(own["cpu"])
+    torch.set_rng_state(own["cpu"].clone())  # it reads a view from the beginning of its storage, or beyond its end
     if "cuda" in own:
         torch.cuda.set_rng_state(own["cuda"], steps.fabric.device)
 
@@ -57,6 +57,6 @@ def _generators(fabric: Fabric) -> dict[str, list[Tensor]]:
 def _of_all_processes(fabric: Fabric, state: Tensor) -> list[Tensor]:
     if fabric.world_size == 1:
         return [state]
-    gathered = fabric.all_gather(state)
-    assert isinstance(gathered, Tensor)
-    return list(gathered.cpu().reshape(fabric.world_size, -1).clone())
+    gathered: list[Any] = [None] * fabric.world_size
+    torch.distributed.all_gather_object(gathered, state)
+    return gathered

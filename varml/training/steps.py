@@ -64,7 +64,9 @@ class Steps:
             before = taken
         total += 0.0 if before is None else self._loss(before)
         if self.fabric.world_size > 1:
-            total = float(self.fabric.all_reduce(torch.tensor(total), reduce_op="sum"))
+            summed = self.fabric.all_reduce(torch.tensor(total), reduce_op="sum")
+            assert isinstance(summed, Tensor)
+            total = summed.item()
         return total / num_videos
 
     def _step(self, draw: Draw, batch: Batch) -> _Taken:
