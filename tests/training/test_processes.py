@@ -15,7 +15,7 @@ from launched import CASES
 SCRIPT = Path(__file__).with_name("launched.py")
 LAUNCHERS = {
     "torchrun": ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1", "--standalone"],
-    "fabric run": ["-m", "lightning_fabric.cli", "run", "--accelerator", "cpu", "--devices", "2"],
+    "fabric run": ["-m", "lightning_fabric.cli", "--accelerator", "cpu", "--devices", "2"],
 }
 
 

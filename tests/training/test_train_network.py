@@ -257,7 +257,7 @@ def test_a_long_gradient_is_shortened_and_0_leaves_it(one_step: Train, max_grad_
 def test_a_batch_is_dealt_out_whole(train: Train) -> None:
     from varml.training.batches import own_share
 
-    for size, num_processes in ((12, 2), (11, 2), (11, 4), (3, 4), (1, 2)):
+    for size, num_processes in ((12, 2), (11, 2), (11, 4), (3, 4), (1, 4), (1, 2)):
         draw = Draw(0, 0, torch.arange(100, 100 + size))
         shares = [own_share(draw, rank, num_processes) for rank in range(num_processes)]
         counted = torch.cat([share.own_positions for share in shares if not share.idle])

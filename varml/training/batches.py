@@ -86,7 +86,7 @@ def own_share(draw: Draw, rank: int, num_processes: int) -> Draw:
     """Return what of ``draw`` falls to the process ``rank``: every row that it comes to when dealing them out."""
     if num_processes == 1:
         return draw
-    rows = torch.arange(rank, len(draw.positions), num_processes)
+    rows = torch.arange(len(draw.positions))[rank::num_processes]
     if len(rows):
         return draw._replace(rows=rows)
     # Gradients are averaged in a step that all processes take.
