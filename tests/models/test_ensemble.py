@@ -128,7 +128,7 @@ def video() -> tuple[Frames, PackedFlow]:
 def test_features_are_those_of_compute_features(tiny_backbone: Backbone, video: tuple[Frames, PackedFlow]) -> None:
     inputs = [(TINY, "flow"), (TINY, "rgb")]
     computed = compute_inputs(inputs, {TINY: tiny_backbone}, *video, PARAMS)
-    expected = compute_features(tiny_backbone, *video, PARAMS)
+    expected = compute_features({"rgb": tiny_backbone, "flow": tiny_backbone}, *video, PARAMS)
     assert {s: a.tobytes() for s, a in computed[TINY].items()} == {s: a.tobytes() for s, a in expected.items()}
 
 
