@@ -66,6 +66,7 @@ def build_ensemble(
     description = Description(
         format=FORMAT,
         classes=CLASSES,
+        mirror=list(range(len(CLASSES))),
         temperature=temperature,
         unknown_below=unknown_below,
         backbones={

@@ -39,7 +39,7 @@ def needed(project: Path) -> set[Path]:
     write_table(project / "data" / "manifest.csv", manifest)
     files = [*frames_files(manifest, params.frames), *flow_files(manifest, params.frames, params.flow)]
     for backbone in backbones_of(params):
-        files += feature_files(manifest, params, backbone)
+        files += [f for seen in (False, True) for f in feature_files(manifest, params, backbone, mirrored=seen)]
     return {write(file) for file in files}
 
 
@@ -57,7 +57,7 @@ def all_files() -> set[Path]:
 
 def test_what_nothing_needs_is_counted_and_then_removed(varml: Varml, needed: set[Path], unneeded: set[Path]) -> None:
     before = all_files()
-    assert len(needed) == 8
+    assert len(needed) == 12
     assert len(unneeded) == 6
     assert varml("clean", "--dry-run") == (0, "would remove 6 files, 6.0 MB\n")
     assert all_files() == before

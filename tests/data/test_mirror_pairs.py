@@ -72,4 +72,9 @@ def test_other_names_are_not_warned_of(classes: list[str]):
 def test_a_pair_swaps_two_positions_and_no_other():
     assert mirrored_positions([PAIR], CLASSES) == [0, 2, 1, 3]
     assert mirrored_positions([("walk_right", "walk_left"), ("wave", "turn")], CLASSES) == [3, 2, 1, 0]
-    assert mirrored_positions([], CLASSES) == mirrored_positions(None, CLASSES) == [0, 1, 2, 3]
+    assert mirrored_positions([], CLASSES) == [0, 1, 2, 3]
+
+
+def test_where_nothing_is_said_the_names_make_the_pairs() -> None:
+    assert mirrored_positions(None, CLASSES) == mirrored_positions([PAIR], CLASSES)
+    assert mirrored_positions(None, ["bow", "wave"]) == [0, 1]

@@ -26,6 +26,7 @@ from varml.flow.store import (
     extract_flow,
     flow_files,
     flow_key,
+    mirrored,
     read_flow,
     read_packed_flow,
     unit_curve,
@@ -241,3 +242,17 @@ def test_the_files_of_a_manifest_are_in_its_order_and_follow_its_frames(tmp_path
     assert flow_files(rows, frame_params, PARAMS, tmp_path) == [tmp_path / FLOW / f"{name}.pack" for name in names]
     other = frame_params.model_copy(update={"jpeg_quality": 90})
     assert set(flow_files(rows, other, PARAMS, tmp_path)).isdisjoint(flow_files(rows, frame_params, PARAMS, tmp_path))
+
+
+def test_flow_in_a_mirror_is_the_flow_of_mirrored_frames_and_its_mirror_image_is_itself() -> None:
+    rng = np.random.default_rng(0)
+    flow = rng.uniform(-20, 20, (2, 1, 6, 5, 2)).astype(np.float32)
+    packed, turned = compand(flow, 16), compand(flow[..., ::-1, :] * np.array([-1, 1], np.float32), 16)
+    assert np.array_equal(mirrored(packed), turned)
+    assert np.array_equal(mirrored(mirrored(packed)), packed)
+    assert not np.array_equal(mirrored(packed), packed)
+
+
+def test_a_level_without_an_opposite_becomes_the_nearest() -> None:
+    packed = np.array([[[[0], [1]], [[0], [1]]]], np.uint8)[None]  # u above v, one row each
+    assert mirrored(packed)[0, 0, :, :, 0].tolist() == [[255, 255], [1, 0]]

@@ -35,6 +35,13 @@ def test_files_lie_in_a_folder_for_each_backbone(params: Params) -> None:
     assert {file.suffix for file in files} == {".safetensors"}
 
 
+def test_those_of_a_video_in_a_mirror_lie_in_files_of_their_own(params: Params) -> None:
+    turned = {path.name for path in feature_files(MANIFEST, params, LITE0, mirrored=True)}
+    assert len(turned) == 2
+    assert not turned & set(names(params))
+    assert names(apply_values(params, {"train.mirror": not params.train.mirror})) == names(params)
+
+
 @pytest.mark.parametrize(
     ("path", "value"),
     [

@@ -65,4 +65,5 @@ def make_features(dim: int) -> FeatureSet:
     rgb += 3 * labels[:, None, None, None]
     streams = {"rgb": rgb.astype(np.float16), "flow": rng.normal(size=(NUM_VIDEOS, 3, 4, dim)).astype(np.float16)}
     names = [f"video{number:02d}" for number in range(NUM_VIDEOS)]
-    return FeatureSet(names, streams, labels, names, ["left", "right"])
+    mirrored = {stream: values + np.float16(0.5) for stream, values in streams.items()}
+    return FeatureSet(names, streams, labels, names, ["left", "right"], mirrored, mirror=[1, 0])

@@ -32,6 +32,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "train.num_epochs": (4, 5),
     "train.batch_size": (8, 12),
     "train.lr": (1e-3, 1e-2),
+    "train.mirror": (False, True),
     "train.weight_decay": (0.0, 1.0),
     "train.label_smoothing": (0.0, 0.3),
     "train.balance": ("none", "sampler"),

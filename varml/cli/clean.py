@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 from contextlib import ExitStack
+from itertools import product
 from pathlib import Path
 
 from varml.config.params import Params
-from varml.config.space import backbones_of
+from varml.config.space import backbones_of, mirrors
 from varml.data.manifest import read_manifest
 from varml.errors import SearchError
 from varml.flow.store import flow_files
@@ -48,8 +49,8 @@ def removable_files(root: Path, params: Params) -> list[Path]:
         *frames_files(manifest, params.frames, root),
         *flow_files(manifest, params.frames, params.flow, root),
     }
-    for backbone in backbones_of(params):
-        needed |= set(feature_files(manifest, params, backbone, root))
+    for backbone, mirrored in product(backbones_of(params), {False, mirrors(params)}):
+        needed |= set(feature_files(manifest, params, backbone, root, mirrored=mirrored))
     stored = [file for folder in (FRAMES, FLOW, FEATURES) for file in (root / folder).rglob("*") if file.is_file()]
     partial = [file for folder in OUT_FOLDERS for file in (root / folder).rglob(f".*{TEMPORARY_SUFFIX}")]
     return sorted({file for file in stored if file not in needed} | set(partial) | orphaned_checkpoints(root, params))

@@ -219,6 +219,7 @@ class Train(Section):
     weight_decay: Annotated[float, searchable(ge=0)]
     label_smoothing: Annotated[float, searchable(ge=0, lt=1)]
     balance: Annotated[Balance, searchable()]
+    mirror: Annotated[bool, searchable()] = False
     max_grad_norm: Annotated[float, searchable(ge=0)] = 1.0
     ema: Annotated[float, searchable(ge=0, lt=1)] = 0.0
     precision: TrainPrecision = Field("auto", description="of training on pixels; auto takes the faster one")

@@ -140,6 +140,12 @@ def backbones_of(params: Params) -> list[str]:
     return list(dict.fromkeys([params.model.backbone, *(node["choices"] if node else [])]))
 
 
+def mirrors(params: Params) -> bool:
+    """Return whether features of videos in a mirror are needed: ``train.mirror`` is true, or the space offers that."""
+    node = get_path(params.search.space, "train.mirror")
+    return params.train.mirror or bool(node and True in node["choices"])
+
+
 def _keys(node: Any) -> Iterator[str]:
     if isinstance(node, dict):
         for key, child in node.items():

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from varml.errors import DataError
 from varml.ground.registry import nearest_name
 
-# None: nothing is said about them; an empty list: there are none.
+# None: nothing is said about them, and names decide; an empty list: there are none.
 Pairs = Sequence[tuple[str, str]] | None
 
 # Names are compared as words in lower case, with turns in their short forms.
@@ -31,18 +31,26 @@ def mirror_warnings(pairs: Pairs, classes: Collection[str]) -> list[str]:
     named = {name for pair in pairs or () for name in pair}
     said = pairs is not None and not named
     return [
-        f"{one!r} and {other!r} look like mirror images of each other; if they are, add [{one}, {other}] to "
-        "data.mirror_pairs, so that a flip swaps them; if no classes are, set it to []"
+        f"{one!r} and {other!r} look like mirror images of each other, and {_taken(pairs)}; if they are, add "
+        f"[{one}, {other}] to data.mirror_pairs, so that a flip swaps them; if no classes are, set it to []"
         for one, other in _suggested(classes)
         if not said and not named & {one, other}
     ]
 
 
 def mirrored_positions(pairs: Pairs, classes: Sequence[str]) -> list[int]:
-    """Return for each of ``classes`` the position of the class that it becomes in a mirror, mostly its own."""
-    pairs = pairs or ()
+    """Return for each of ``classes`` the position of the class that it becomes in a mirror, mostly its own.
+
+    Where nothing is said of ``pairs``, names such as walk_left and walk_right make them: to show the one as the other
+    would teach the opposite.
+    """
+    pairs = _suggested(classes) if pairs is None else pairs
     mirrored = {**dict(pairs), **{other: one for one, other in pairs}}
     return [classes.index(mirrored.get(name, name)) for name in classes]
+
+
+def _taken(pairs: Pairs) -> str:
+    return "are taken for such, by their names alone" if pairs is None else "data.mirror_pairs does not name them"
 
 
 def _suggested(classes: Collection[str]) -> list[tuple[str, str]]:

@@ -127,6 +127,15 @@ def expand(packed: PackedFlow, bound_px: float) -> Flow:
     return flow
 
 
+def mirrored(packed: PackedFlow) -> PackedFlow:
+    """Return packed flow (..., 2H, W, 1) of the same video in a mirror: right becomes left, and u changes its sign."""
+    flipped = packed[..., ::-1, :].copy()
+    height = packed.shape[-3] // 2
+    # Levels lie around ZERO; 0, which only a loss in packing makes, has its opposite outside of eight bits.
+    flipped[..., :height, :, :] = np.minimum(2 * ZERO - flipped[..., :height, :, :].astype(np.int16), 255)
+    return flipped
+
+
 def unit_curve(packed: PackedFlow) -> Flow:
     """Return packed flow as (..., H, W, 2) float32 from -1 to 1, still on the square-root curve.
 

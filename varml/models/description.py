@@ -38,7 +38,8 @@ def frozen_key(name: str, in_chans: int) -> str:
 class MemberDescription(Section):
     """A recogniser: its share, its shape, and the key of the backbone of each stream.
 
-    ``dim`` and ``num_steps`` are D and T of its features (B, T, G, D).
+    ``dim`` and ``num_steps`` are D and T of its features (B, T, G, D). With ``mirror`` it is shown each video also in a
+    mirror, and both answers are averaged.
     """
 
     weight: float = Field(gt=0, le=1)
@@ -46,17 +47,20 @@ class MemberDescription(Section):
     dim: int = Field(ge=1)
     num_steps: dict[str, int]
     backbones: dict[str, str]
+    mirror: bool = False
 
 
 class Description(Section):
     """The content of model.json.
 
+    ``mirror`` holds for each of ``classes`` the place of the class that it becomes in a mirror, mostly its own.
     ``backbones`` are by key; several members, and both streams of one, may name the same key. Where no class reaches
     the probability ``unknown_below``, the answer is :data:`UNKNOWN`; None gives every answer.
     """
 
     format: int
     classes: list[str]
+    mirror: list[int]
     temperature: float = Field(gt=0)
     unknown_below: float | None = Field(ge=0, le=1)
     backbones: dict[str, BackboneDescription]

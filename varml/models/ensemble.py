@@ -19,47 +19,67 @@ from varml.config.params import Features as FeatureParams
 from varml.flow.store import PackedFlow
 from varml.ground.threads import one_thread
 from varml.models.backbones import Backbone
-from varml.models.features import StreamFeatures, features_of, flow_input, rgb_input
+from varml.models.features import StreamFeatures, features_of, flow_input, mirror_video, rgb_input
 from varml.models.recognizer import Recognizer
 from varml.video.reader import Frames
 
 BATCH = 256
+MIRRORED = "_mirrored"
 Probabilities = npt.NDArray[np.float32]  # (N, K), rows sum to 1
 
 
 @dataclass(frozen=True)
 class Member:
-    """A recogniser of an ensemble: its share, and the key of the backbone that gives it the features of a stream."""
+    """A recogniser of an ensemble: its share, and the key of the backbone that gives it the features of a stream.
+
+    With ``mirror`` it answers on the video as it is and in a mirror, each for half of its share.
+    """
 
     recognizer: Recognizer
     weight: float
     backbones: Mapping[str, str]
+    mirror: bool = False
+
+    @property
+    def views(self) -> list[str]:
+        """What is added to the names of streams in each view that it answers on."""
+        return ["", MIRRORED] if self.mirror else [""]
 
 
 class Ensemble(nn.Module):
-    """Features by backbone and stream in, calibrated class probabilities out."""
+    """Features by backbone and stream in, calibrated class probabilities out.
 
-    def __init__(self, members: Sequence[Member], temperature: float) -> None:
+    The features of a stream in a mirror have its name and :data:`MIRRORED`. ``mirror`` (K,) is the place of the class
+    that each class becomes there; without it classes stay.
+    """
+
+    def __init__(self, members: Sequence[Member], temperature: float, mirror: Sequence[int] | None = None) -> None:
         super().__init__()
         self.recognizers = nn.ModuleList(member.recognizer for member in members)
-        self.members, self.temperature = list(members), temperature
+        self.members, self.temperature, self.mirror = list(members), temperature, mirror
 
     @property
     def inputs(self) -> list[tuple[str, str]]:
-        """The pairs of backbone key and stream whose features are read, each once."""
-        return sorted({(m.backbones[s], s) for m in self.members for s in m.recognizer.streams})
+        """The pairs of backbone key and stream, perhaps in a mirror, whose features are read, each once."""
+        read = {(m.backbones[s], s + view) for m in self.members for s in m.recognizer.streams for view in m.views}
+        return sorted(read)
 
     def forward(self, features: Mapping[str, Mapping[str, Tensor]]) -> Tensor:
         """Return probabilities (B, K) of features, backbone key to stream to (B, T, G, D)."""
         return with_temperature(self.scores(features), self.temperature)
 
     def scores(self, features: Mapping[str, Mapping[str, Tensor]]) -> Tensor:
-        """Return the logits (B, K) of a single member, or the logarithm of the members' mean probabilities."""
-        logits = [member.recognizer(_of_member(member, features)) for member in self.members]
+        """Return the logits (B, K) of a single member and view, or the logarithm of the mean of all probabilities."""
+        answers = [(member, view) for member in self.members for view in member.views]
+        logits = [self._logits(member, view, features) for member, view in answers]
         if len(logits) == 1:
             return logits[0]
-        shares = [s.log_softmax(-1) + math.log(m.weight) for s, m in zip(logits, self.members, strict=True)]
-        return torch.stack(shares).logsumexp(0)
+        weights = [math.log(member.weight / len(member.views)) for member, _ in answers]
+        return torch.stack([s.log_softmax(-1) + w for s, w in zip(logits, weights, strict=True)]).logsumexp(0)
+
+    def _logits(self, member: Member, view: str, features: Mapping[str, Mapping[str, Tensor]]) -> Tensor:
+        logits = member.recognizer(_of_member(member, view, features))
+        return logits[:, self.mirror] if view and self.mirror is not None else logits
 
     def predict(
         self, features: Mapping[str, Mapping[str, npt.NDArray[Any]]], *, calibrated: bool = True
@@ -94,16 +114,20 @@ def compute_inputs(
 
     ``frames`` and ``packed_flow`` are as stored (see :func:`varml.models.features.compute_features`).
     """
+    videos = {"": (frames, packed_flow)}
+    if any(stream.endswith(MIRRORED) for _, stream in inputs):
+        videos[MIRRORED] = mirror_video(frames, packed_flow)
     features: dict[str, StreamFeatures] = {}
-    for key, stream in inputs:
-        backbone = backbones[key]
-        images = rgb_input(backbone, frames, params) if stream == "rgb" else flow_input(packed_flow, params)
-        features.setdefault(key, {})[stream] = features_of(backbone, images, params)
+    for key, read in inputs:
+        stream = read.removesuffix(MIRRORED)
+        seen, flow = videos[read.removeprefix(stream)]
+        images = rgb_input(backbones[key], seen, params) if stream == "rgb" else flow_input(flow, params)
+        features.setdefault(key, {})[read] = features_of(backbones[key], images, params)
     return features
 
 
-def _of_member(member: Member, features: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    return {stream: features[member.backbones[stream]][stream] for stream in member.recognizer.streams}
+def _of_member(member: Member, view: str, features: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    return {stream: features[member.backbones[stream]][stream + view] for stream in member.recognizer.streams}
 
 
 def _chosen(streams: Mapping[str, Tensor], positions: Tensor) -> dict[str, Tensor]:

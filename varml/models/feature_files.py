@@ -21,10 +21,16 @@ VERSION = 3
 SUFFIX = ".safetensors"
 
 
-def feature_files(manifest: pd.DataFrame, params: Params, backbone: str, root: Path = Path()) -> list[Path]:
-    """Return the file of features of each row for one backbone, in the project at ``root``."""
+def feature_files(
+    manifest: pd.DataFrame, params: Params, backbone: str, root: Path = Path(), *, mirrored: bool = False
+) -> list[Path]:
+    """Return the file of features of each row for one backbone, in the project at ``root``.
+
+    Those of a video that is ``mirrored`` lie in a file of their own, for one may be wanted without the other.
+    """
     values = params.features.model_dump(exclude={"weights"})
     weights = weights_identity(backbone, params.features.weights)
     fixed: dict[str, Any] = {"backbone": backbone, "weights": weights, "features": values, "version": VERSION}
+    fixed |= {"mirrored": True} if mirrored else {}
     keys = [content_key(flow=key, **fixed) for key in flow_keys(manifest, params.frames, params.flow)]
     return [root / FEATURES / backbone / f"{key}{SUFFIX}" for key in keys]

@@ -22,7 +22,7 @@ from safetensors.numpy import save
 from torch import Tensor
 
 from varml.config.params import Features as FeatureParams
-from varml.flow.store import PackedFlow, read_packed_flow
+from varml.flow.store import PackedFlow, mirrored, read_packed_flow
 from varml.ground.atomic import write_bytes
 from varml.ground.threads import one_thread
 from varml.models.backbones import RGB, Backbone, build_backbone
@@ -45,14 +45,17 @@ class FeatureTask:
     target: Path
     backbone: str
     params: FeatureParams
+    mirrored: bool = False
 
 
 def extract_features(task: FeatureTask) -> None:
-    """Store the features of both streams of one video."""
-    flow = read_packed_flow(task.flow)
+    """Store the features of both streams of one video, as it is or in a mirror."""
+    frames, flow = read_frames(task.frames), read_packed_flow(task.flow)
+    if task.mirrored:
+        frames, flow = mirror_video(frames, flow)
     backbones = _loaded_backbones(task.backbone, task.params.model_dump_json(), flow.shape[1] + 1)
     with one_thread():
-        features = compute_features(backbones, read_frames(task.frames), flow, task.params)
+        features = compute_features(backbones, frames, flow, task.params)
     write_bytes(task.target, save(features))
 
 
@@ -80,6 +83,11 @@ def compute_features(
     """
     streams = {"rgb": rgb_input(backbones["rgb"], frames, params), "flow": flow_input(packed_flow, params)}
     return {stream: features_of(backbones[stream], images, params) for stream, images in streams.items()}
+
+
+def mirror_video(frames: Frames, packed_flow: PackedFlow) -> tuple[Frames, PackedFlow]:
+    """Return stored frames (S, F, H, W, 3) and packed flow (S, F-1, 2H, W, 1) as a mirror shows them."""
+    return np.ascontiguousarray(frames[:, :, :, ::-1]), mirrored(packed_flow)
 
 
 def rgb_input(backbone: Backbone, frames: Frames, params: FeatureParams) -> Tensor:

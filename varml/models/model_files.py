@@ -54,8 +54,8 @@ class LoadedModel:
         from varml.models.ensemble import Ensemble, Member
 
         pairs = zip(self.recognizers, self.description.members, strict=True)
-        members = [Member(recognizer, member.weight, member.backbones) for recognizer, member in pairs]
-        return Ensemble(members, self.description.temperature)
+        members = [Member(recognizer, m.weight, m.backbones, m.mirror) for recognizer, m in pairs]
+        return Ensemble(members, self.description.temperature, self.description.mirror)
 
     @property
     def networks(self) -> dict[str, nn.Module]:

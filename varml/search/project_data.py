@@ -9,8 +9,11 @@ import numpy as np
 import pandas as pd
 
 from varml.config.params import Params
+from varml.config.space import mirrors
 from varml.config.tree import get_path, searchable_paths
 from varml.data.dataset import FeatureSet
+from varml.data.manifest import class_names
+from varml.data.mirror_pairs import mirrored_positions
 from varml.data.splits import UNGROUPED, Positions, classes_without_training, make_folds
 from varml.ground.content_key import content_key
 from varml.ground.plugins import plugin_digests
@@ -28,7 +31,7 @@ def feature_loader(manifest: pd.DataFrame, params: Params) -> LoadFeatures:
 
     @lru_cache(maxsize=2)
     def load(backbone: str) -> FeatureSet:
-        return load_features(manifest, params, backbone)
+        return load_features(manifest, params, backbone, mirrored=mirrors(params))
 
     return load
 
@@ -60,5 +63,6 @@ def study_name(rows: pd.DataFrame, params: Params, backbones: list[str]) -> str:
         # A fusion of the user's own may be another one under the same name.
         **({"plugins": plugin_digests(params.plugins)} if params.plugins else {}),
         features={name: [Path(f).name for f in feature_files(rows, params, name)] for name in backbones},
+        mirror=mirrored_positions(params.data.mirror_pairs, class_names(rows)) if mirrors(params) else [],
     )
     return f"varml-{key[:12]}"

@@ -136,6 +136,7 @@ class Search:
     def _baseline(self) -> Baseline:
         backbone = self.params.model.backbone
         data, folds = self.objective.load(backbone), self.objective.folds
+        data = data if self.params.train.mirror else data.unmirrored
         probabilities = _baseline_oof(data, folds)
         score, top1 = score_predictions(self.params.search.metric, data.labels, probabilities, folds)
         if not any(run.data.tags.get(KIND) == "baseline" for run in children(self.parent)):

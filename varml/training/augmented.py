@@ -14,7 +14,8 @@ from varml.config.params import Features as FeatureParams
 from varml.models.backbones import Backbone
 from varml.models.features import features_of, flow_input, rgb_input
 from varml.training.batches import Batch, Draw
-from varml.training.clips import AugmentedClips, ClipSet, Place, StoredClip, generator_of, load_clips
+from varml.training.clips import AugmentedClips, ClipSet, Place, StoredClip, load_clips
+from varml.training.reproducible import generator_of
 from varml.video.transforms.mixup import Mix, draw_mixes, mixed
 
 

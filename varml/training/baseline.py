@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from varml.data.dataset import FeatureSet
+from varml.data.dataset import FeatureSet, mean_of_views
 from varml.training.loop import Probabilities
 
 # Of the inverse regularisation: with more features than videos a strong one is needed.
@@ -22,15 +22,21 @@ def make_probe() -> Pipeline:
 
 
 def fit_baseline(training: FeatureSet) -> Pipeline:
-    """Return a fitted scikit-learn pipeline over the mean features of both streams."""
+    """Return a fitted scikit-learn pipeline over the mean features of both streams, in each view of the videos."""
+    features = np.concatenate([view.means() for view in training.views])
+    labels = np.concatenate([view.labels for view in training.views])
     # Few groups can leave a fold one class to train on; there is nothing to regress then.
-    one_class = len(np.unique(training.labels)) < 2
+    one_class = len(np.unique(labels)) < 2
     classifier = make_pipeline(DummyClassifier(strategy="prior")) if one_class else make_probe()
-    return classifier.fit(training.means(), training.labels)
+    return classifier.fit(features, labels)
 
 
 def predict_baseline(baseline: Pipeline, features: FeatureSet) -> Probabilities:
     """Return class probabilities (N, K) float32; a class that training never showed has probability 0."""
+    return mean_of_views([_predict_view(baseline, view) for view in features.views], features.mirror)
+
+
+def _predict_view(baseline: Pipeline, features: FeatureSet) -> Probabilities:
     probabilities = np.zeros((len(features), len(features.classes)), dtype=np.float32)
     probabilities[:, baseline.classes_] = baseline.predict_proba(features.means())
     return probabilities

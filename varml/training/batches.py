@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from varml.config.params import Train
 from varml.data.dataset import FeatureSet
 from varml.training.balance import epoch_orders
+from varml.training.reproducible import generator_of
 
 
 class Draw(NamedTuple):
@@ -94,22 +95,52 @@ def own_share(draw: Draw, rank: int, num_processes: int) -> Draw:
 
 
 class StoredFeatures:
-    """Features that are in memory, the same in every epoch."""
+    """Features that are in memory, the same in every epoch but for the mirror.
 
-    def __init__(self, features: FeatureSet) -> None:
-        self._features, self._labels = features, torch.from_numpy(features.labels)
+    Where features of videos in a mirror are stored too, each video is seen there half of the time, under the class that
+    it has there; when follows from ``seed``.
+    """
+
+    def __init__(self, features: FeatureSet, seed: int = 0) -> None:
+        self._views, self._seed = features.views, seed
+        self._labels = torch.stack([torch.from_numpy(view.labels) for view in self._views])  # (V, N)
 
     def batches(self, draws: Iterator[Draw], streams: tuple[str, ...]) -> Iterator[Batch]:
         """Yield the batch of each draw."""
-        stored = stream_tensors(self._features, streams)
+        # Two views lie apart in memory; a batch takes rows of both.
+        stored = [stream_tensors(view, streams) for view in self._views]
         for draw in draws:
-            positions = draw.own_positions
-            yield Batch(chosen_features(stored, positions), self._labels[positions])
+            seen, positions = self._seen(draw)[draw.own_rows], draw.own_positions
+            yield Batch(_of_views(stored, seen, positions), self._labels[seen, positions])
+
+    def _seen(self, draw: Draw) -> Tensor:
+        """Return which view is seen of each video of a batch, (B,) int64."""
+        if len(self._views) == 1:
+            return torch.zeros(len(draw.positions), dtype=torch.int64)
+        generator = generator_of("mirror", self._seed, draw.epoch, draw.number)
+        return torch.randint(len(self._views), (len(draw.positions),), generator=generator)
+
+
+def _of_views(stored: Sequence[Mapping[str, Tensor]], seen: Tensor, positions: Tensor) -> dict[str, Tensor]:
+    if len(stored) == 1:
+        return chosen_features(stored[0], positions)
+    features = {stream: values.new_empty(len(positions), *values.shape[1:]) for stream, values in stored[0].items()}
+    for view, of_view in enumerate(stored):
+        rows = (seen == view).nonzero()[:, 0]
+        for stream, values in of_view.items():
+            features[stream][rows] = values[positions[rows]]
+    return {stream: values.float() for stream, values in features.items()}
 
 
 def stream_tensors(features: FeatureSet, streams: tuple[str, ...]) -> dict[str, Tensor]:
     """Return the features of ``streams`` as tensors (N, T, G, D) float16 that share memory with the arrays."""
     return {stream: torch.from_numpy(features.features[stream]) for stream in streams}
+
+
+def all_views(features: FeatureSet, streams: tuple[str, ...]) -> dict[str, Tensor]:
+    """Return the features of ``streams`` in all views of the videos, one after the other, (V*N, T, G, D) float16."""
+    views = [stream_tensors(view, streams) for view in features.views]
+    return {stream: torch.cat([view[stream] for view in views]) for stream in streams}
 
 
 def chosen_features(stored: Mapping[str, Tensor], positions: Tensor) -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from varml.errors import VarmlError
 from varml.flow.store import PackedFlow, compand, read_flow
 from varml.ground.plugins import with_plugins
+from varml.training.reproducible import generator_of
 from varml.video.frames import read_middle_frames
 from varml.video.reader import Frames
 from varml.video.transforms.augment import augment
@@ -110,12 +111,6 @@ def as_stored(clip: ClipTensors, bound_px: float) -> StoredClip:
     levels = (clip.rgb * 255).round_().clamp_(0, 255).byte()
     frames = levels.movedim(2, -1).contiguous().numpy()
     return StoredClip(frames, compand(clip.flow.movedim(2, -1).numpy(), bound_px), clip.label.numpy())
-
-
-def generator_of(purpose: str, *numbers: int) -> torch.Generator:
-    """Return a generator that follows from ``purpose`` and ``numbers``; others have nothing to do with it."""
-    entropy = [int.from_bytes(purpose.encode(), "big"), *numbers]
-    return torch.Generator().manual_seed(int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1))
 
 
 def _start_worker(_: int) -> None:

@@ -31,7 +31,11 @@ class FoldResult:
 def cross_validate(
     data: FeatureSet, folds: list[Positions], model: Model, train: Train, seed: int
 ) -> Iterator[FoldResult]:
-    """Yield the result of each fold; the caller may stop in between. Fold i is trained from ``seed`` + i."""
+    """Yield the result of each fold; the caller may stop in between. Fold i is trained from ``seed`` + i.
+
+    Features of videos in a mirror are left alone unless ``train.mirror``.
+    """
+    data = data if train.mirror else data.unmirrored
     for index, positions in enumerate(folds):
         training = data.subset(np.setdiff1d(np.arange(len(data)), positions))
         validation = data.subset(positions)

@@ -18,11 +18,23 @@ TRAINING_SPLITS = ("train", "val")
 
 
 def load_features(
-    manifest: pd.DataFrame, params: Params, backbone: str, splits: tuple[str, ...] = TRAINING_SPLITS
+    manifest: pd.DataFrame,
+    params: Params,
+    backbone: str,
+    splits: tuple[str, ...] = TRAINING_SPLITS,
+    *,
+    mirrored: bool = False,
 ) -> FeatureSet:
-    """Return the features of the videos of ``splits`` for one backbone, in the order of the manifest."""
-    rows = manifest[manifest["split"].isin(splits)]
-    return load_feature_set(rows, feature_files(rows, params, backbone), class_names(manifest))
+    """Return the features of the videos of ``splits`` for one backbone, in the order of the manifest.
+
+    Those of the videos in a mirror come along where ``mirrored``.
+    """
+    rows, classes = manifest[manifest["split"].isin(splits)], class_names(manifest)
+    files = feature_files(rows, params, backbone)
+    if not mirrored:
+        return load_feature_set(rows, files, classes)
+    mirrored_files = feature_files(rows, params, backbone, mirrored=True)
+    return load_feature_set(rows, files, classes, mirrored_files, mirrored_positions(params.data.mirror_pairs, classes))
 
 
 def list_clips(manifest: pd.DataFrame, params: Params, splits: tuple[str, ...] = TRAINING_SPLITS) -> ClipSet:

@@ -73,7 +73,9 @@ def score_test_split(manifest: pd.DataFrame, params: Params, model: LoadedModel,
     """Return what ``model``, and the baseline refitted on train and val, say of the test videos."""
     rows = manifest[manifest["split"].isin(TEST_SPLIT)]
     probabilities = model.ensemble.predict(inputs := load_inputs(rows, params, model))
-    baseline = fit_baseline(load_features(manifest, params, baseline_backbone))
+    mirrored = params.train.mirror  # as in the search
+    baseline = fit_baseline(load_features(manifest, params, baseline_backbone, mirrored=mirrored))
+    of_test = load_features(manifest, params, baseline_backbone, TEST_SPLIT, mirrored=mirrored)
     return TestScores(
         rows=rows,
         classes=class_names(manifest),
@@ -81,6 +83,6 @@ def score_test_split(manifest: pd.DataFrame, params: Params, model: LoadedModel,
         uncalibrated=model.ensemble.predict(inputs, calibrated=False),
         answered=model.description.is_sure(probabilities),
         answers=model.description.answers(probabilities),
-        baseline=predict_baseline(baseline, load_features(manifest, params, baseline_backbone, TEST_SPLIT)),
+        baseline=predict_baseline(baseline, of_test),
         num_members=len(model.description.members),
     )

@@ -9,6 +9,7 @@ import pandas as pd
 
 from varml.config.params import Params
 from varml.data.manifest import class_names
+from varml.data.mirror_pairs import mirrored_positions
 from varml.errors import ModelError
 from varml.flow.estimator import estimator_state
 from varml.models.description import FORMAT, UNKNOWN, BackboneDescription, Description, Preprocessing
@@ -33,6 +34,7 @@ def train_model(
     description = Description(
         format=FORMAT,
         classes=classes,
+        mirror=mirrored_positions(params.data.mirror_pairs, classes),
         temperature=served.temperature,
         unknown_below=served.unknown_below,
         backbones={key: BackboneDescription(name=b.name, in_chans=b.in_chans) for key, b in backbones.items()},

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from varml.config.params import Model, Train, TrainPrecision
-from varml.data.dataset import FeatureSet
+from varml.data.dataset import FeatureSet, mean_of_views
 from varml.ground.threads import one_thread
 from varml.metrics.classification import accuracy
 from varml.models.recognizer import Recognizer
@@ -24,6 +24,7 @@ from varml.training.batches import (
     BatchSource,
     Draw,
     StoredFeatures,
+    all_views,
     chosen_features,
     draw_batches,
     num_batches,
@@ -91,10 +92,10 @@ def fit(
             num_cells=training.num_cells,
             num_classes=len(training.classes),
         )
-        recognizer.fit_standardisation(stream_tensors(training, recognizer.streams))
+        recognizer.fit_standardisation(all_views(training, recognizer.streams))
         task = _Task(
             recognizer,
-            source or StoredFeatures(training),
+            source or StoredFeatures(training, seed),
             torch.from_numpy(training.labels),
             train,
             num_classes=len(training.classes),
@@ -150,7 +151,11 @@ def train_network(
 
 
 def predict(recognizer: nn.Module, features: FeatureSet) -> Probabilities:
-    """Return the class probabilities of each video, (N, K) float32."""
+    """Return the class probabilities of each video, (N, K) float32, the mean of its views."""
+    return mean_of_views([_predict_view(recognizer, view) for view in features.views], features.mirror)
+
+
+def _predict_view(recognizer: nn.Module, features: FeatureSet) -> Probabilities:
     recognizer.eval()
     inputs = stream_tensors(features, recognizer.streams)  # type: ignore[arg-type]
     with one_thread(), torch.inference_mode():

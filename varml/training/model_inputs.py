@@ -13,13 +13,14 @@ from varml.config.params import Params
 from varml.data.dataset import load_feature_arrays
 from varml.flow.store import flow_files, read_packed_flow
 from varml.ground.threads import one_thread
-from varml.models.ensemble import compute_inputs
+from varml.models.ensemble import MIRRORED, compute_inputs
 from varml.models.feature_files import feature_files
 from varml.models.features import StreamFeatures
 from varml.models.model_files import LoadedModel
 from varml.video.frames import frames_files, read_frames
 
-Inputs = dict[str, dict[str, npt.NDArray[np.float16]]]  # backbone key to stream to (N, T, G, D)
+StoredFeatures = npt.NDArray[np.float16]  # (N, T, G, D)
+Inputs = dict[str, dict[str, StoredFeatures]]  # backbone key to stream to features
 
 
 def load_inputs(rows: pd.DataFrame, params: Params, model: LoadedModel) -> Inputs:
@@ -31,10 +32,17 @@ def load_inputs(rows: pd.DataFrame, params: Params, model: LoadedModel) -> Input
     read, description = model.ensemble.inputs, model.description
     inputs: Inputs = {}
     for key in sorted({key for key, _ in read if description.is_frozen(key)}):
-        stored = load_feature_arrays(feature_files(rows, params, description.backbones[key].name))
-        inputs[key] = {stream: stored[stream] for of, stream in read if of == key}
+        inputs[key] = _load(rows, params, description.backbones[key].name, [stream for of, stream in read if of == key])
     own = [(key, stream) for key, stream in read if key not in inputs]
     return inputs | (compute_stored(rows, params, model, own) if own else {})
+
+
+def _load(rows: pd.DataFrame, params: Params, backbone: str, streams: list[str]) -> dict[str, StoredFeatures]:
+    loaded: dict[str, StoredFeatures] = {}
+    for view in sorted({MIRRORED if stream.endswith(MIRRORED) else "" for stream in streams}):
+        arrays = load_feature_arrays(feature_files(rows, params, backbone, mirrored=view == MIRRORED))
+        loaded |= {stream + view: values for stream, values in arrays.items()}
+    return {stream: loaded[stream] for stream in streams}
 
 
 def compute_stored(rows: pd.DataFrame, params: Params, model: LoadedModel, read: list[tuple[str, str]]) -> Inputs:

@@ -57,7 +57,8 @@ class Refitter:
 
     def refit(self, member: Member, place: int, on_epoch: OnEpoch) -> Refitted:
         """Return ``member``, which stands at ``place`` among the members, trained with its own params."""
-        params, data = member.params, self._features(member.params.model.backbone)
+        params = member.params
+        data = self._features(params.model.backbone, params.train.mirror)
         recognizer = self._trained(params, data, on_epoch)
         set_fitted(recognizer, member.fitted)
         name = params.model.backbone
@@ -68,7 +69,12 @@ class Refitter:
             recognizer, read = self._finetuned(params, recognizer, on_epoch)
             keys = {stream: f"{name}.{stream}.{place}" for stream in recognizer.streams}
         description = MemberDescription(
-            weight=member.weight, model=params.model, dim=data.dim, num_steps=data.num_steps, backbones=keys
+            weight=member.weight,
+            model=params.model,
+            dim=data.dim,
+            num_steps=data.num_steps,
+            backbones=keys,
+            mirror=params.train.mirror,
         )
         return Refitted(recognizer, description, {keys[stream]: backbone for stream, backbone in read.items()})
 
@@ -112,5 +118,5 @@ class Refitter:
         features = self._params.features
         return stream_backbones(name, features, self._params.frames.frames_per_segment, features.weights)
 
-    def _load(self, name: str) -> FeatureSet:
-        return load_features(self._manifest, self._params, name)
+    def _load(self, name: str, mirrored: bool) -> FeatureSet:
+        return load_features(self._manifest, self._params, name, mirrored=mirrored)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
+import numpy as np
 import torch
 
 from varml.ground.threads import one_thread
@@ -28,3 +29,9 @@ def reproducible(seed: int, device: torch.device | None = None) -> Iterator[None
             yield
         finally:
             torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+
+
+def generator_of(purpose: str, *numbers: int) -> torch.Generator:
+    """Return a generator that follows from ``purpose`` and ``numbers``; others have nothing to do with it."""
+    entropy = [int.from_bytes(purpose.encode(), "big"), *numbers]
+    return torch.Generator().manual_seed(int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1))
