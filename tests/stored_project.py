@@ -45,11 +45,13 @@ def store_videos(params: Params, num_training: int = 4, num_test: int = 2) -> pd
     names = [f"video{number:02d}" for number in range(len(rows))]
     manifest = manifest.assign(video_id=names, digest=names, path=[f"{name}.mp4" for name in names])
     frames, flow = frames_files(manifest, params.frames), flow_files(manifest, params.frames, params.flow)
-    features = feature_files(manifest, params, BACKBONE)
-    for number, (label, *paths) in enumerate(zip(manifest["label"], frames, flow, features, strict=True)):
+    for number, (label, *paths) in enumerate(zip(manifest["label"], frames, flow, strict=True)):
         write_pack(paths[0], _moving(number, label), 95)
-        extract_flow(FlowTask(paths[0], paths[1], params.flow))
-        extract_features(FeatureTask(*paths, BACKBONE, params.features))
+        extract_flow(FlowTask(*paths, params.flow))
+    for mirrored in (False, True):
+        features = feature_files(manifest, params, BACKBONE, mirrored=mirrored)
+        for files in zip(frames, flow, features, strict=True):
+            extract_features(FeatureTask(*files, BACKBONE, params.features, mirrored))
     return manifest
 
 
