@@ -18,21 +18,20 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import torch
 from scipy.stats import spearmanr
 
 from benchmarks.known_warps import Way, measure, timed, usable_ways, video_frames
 from benchmarks.motion_table import Outcome, table
-from benchmarks.probe import Hits, Probabilities, hits, probabilities
+from benchmarks.probe import Hits, Means, Probabilities, hits, probabilities
 from benchmarks.report import Figure, report
 from benchmarks.tvl1 import NO_CONTRIB, OPPONENT, TvL1
 from varml.config import Params, load_params
 from varml.config.params import Flow as FlowParams
 from varml.flow.estimators.dis import Dis
 from varml.flow.stabilize import remove_camera_motion
-from varml.flow.store import PackedFlow, compand
+from varml.flow.store import PackedFlow, compand, mirrored
 from varml.ground.progress import progress
 from varml.models.backbones import Backbone, build_backbone
 from varml.models.features import StepFeatures, features_of, flow_input, rgb_input
@@ -42,6 +41,9 @@ from varml.video.probe import clip_of, probe_video
 from varml.video.reader import Frames
 
 GOALS = {"set1": 0.75, "set2": 0.65}  # of UT-Interaction, for flow alone by the default estimator
+
+
+AS_IT_IS, IN_A_MIRROR = slice(None), slice(None, None, -1)  # of the columns of an image
 
 
 class PresetFast(Dis):
@@ -77,12 +79,7 @@ def measure_all(
     """Return what the probe recognises by RGB, and what each way is worth."""
     backbone = build_backbone(params.model.backbone, params.features.image_size_px, params.features.weights)
     clips = [stored_frames(source / path, params) for path in progress(rows["path"], len(rows), "frames")]
-    rgb = probabilities(
-        rows,
-        _means(
-            [features_of(backbone, rgb_input(backbone, frames, params.features), params.features) for frames in clips]
-        ),
-    )
+    rgb = probabilities(rows, rgb_views(clips, backbone, params))
     qualities = measure(ways, video_frames(source), params.frames.short_side_px)
     outcomes = {}
     for name, way in ways.items():
@@ -91,15 +88,32 @@ def measure_all(
     return hits(rows, rgb), outcomes
 
 
+def rgb_views(clips: list[Frames], backbone: Backbone, params: Params) -> list[Means]:
+    """Return the mean features of RGB of each clip as it is and, as the shipped params want it, in a mirror."""
+
+    def means(side: slice) -> Means:
+        seen = (np.ascontiguousarray(frames[:, :, :, side]) for frames in clips)
+        images = (rgb_input(backbone, frames, params.features) for frames in seen)
+        return _means([features_of(backbone, one, params.features) for one in images])
+
+    return [means(side) for side in _sides(params)]
+
+
 def flow_probabilities(
     rows: pd.DataFrame, clips: list[Frames], way: Way, name: str, backbone: Backbone, params: Params
 ) -> Probabilities:
     """Return the probe's class probabilities by the flow of one estimator."""
-    features = [
-        features_of(backbone, flow_input(packed_flow(frames, way, params.flow), params.features), params.features)
-        for frames in progress(clips, len(clips), name)
-    ]
-    return probabilities(rows, _means(features))
+    packed = [packed_flow(frames, way, params.flow) for frames in progress(clips, len(clips), name)]
+
+    def means(side: slice) -> Means:
+        seen = (flow if side == AS_IT_IS else mirrored(flow) for flow in packed)
+        return _means([features_of(backbone, flow_input(flow, params.features), params.features) for flow in seen])
+
+    return probabilities(rows, [means(side) for side in _sides(params)])
+
+
+def _sides(params: Params) -> list[slice]:
+    return [AS_IT_IS, IN_A_MIRROR] if params.train.mirror else [AS_IT_IS]
 
 
 def stored_frames(path: Path, params: Params) -> Frames:
@@ -136,7 +150,7 @@ def correlation(outcomes: dict[str, Outcome]) -> float:
     return float(spearmanr(values).statistic)
 
 
-def _means(features: list[StepFeatures]) -> npt.NDArray[np.float32]:
+def _means(features: list[StepFeatures]) -> Means:
     return np.stack([one.mean((0, 1), dtype=np.float32) for one in features])
 
 

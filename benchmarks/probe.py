@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy.stats import binomtest, bootstrap
-from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
+from sklearn.model_selection import LeaveOneGroupOut
 
+from varml.data.dataset import mean_of_views
+from varml.data.mirror_pairs import mirrored_positions
 from varml.training.baseline import make_probe
 
 CONFIDENCE = 0.95
@@ -49,23 +52,23 @@ class Hits:
         return self.right if name is None else self.right[(self.rows["set"] == name).to_numpy()]
 
 
-def probabilities(rows: pd.DataFrame, means: Means) -> Probabilities:
+def probabilities(rows: pd.DataFrame, views: Sequence[Means]) -> Probabilities:
     """Return the class probabilities of each clip by a probe that saw the other groups of its set.
 
-    ``rows`` has the columns label, set and group. Each training must show every class.
+    ``rows`` has the columns label, set and group. The probe learns from all ``views`` of a clip, as it is and in a
+    mirror, and answers with their mean, as the baseline does. Each training must show every class.
     """
-    found = np.zeros((len(rows), rows["label"].nunique()))
+    classes = sorted(rows["label"].unique())
+    mirror = mirrored_positions(None, classes)
+    labels = rows["label"].map(classes.index).to_numpy()
+    found = np.zeros((len(rows), len(classes)))
     for name in sorted(rows["set"].unique()):
         chosen = np.flatnonzero(rows["set"] == name)
-        of_set = rows.iloc[chosen]
-        found[chosen] = cross_val_predict(
-            make_probe(),
-            means[chosen],
-            of_set["label"],
-            groups=of_set["group"],
-            cv=LeaveOneGroupOut(),
-            method="predict_proba",
-        )
+        for training, testing in LeaveOneGroupOut().split(chosen, groups=rows["group"].iloc[chosen]):
+            seen, asked = chosen[training], chosen[testing]
+            targets = [labels[seen], np.asarray(mirror)[labels[seen]]][: len(views)]
+            probe = make_probe().fit(np.concatenate([view[seen] for view in views]), np.concatenate(targets))
+            found[asked] = mean_of_views([probe.predict_proba(view[asked]) for view in views], mirror)
     return found
 
 

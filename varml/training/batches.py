@@ -124,12 +124,10 @@ class StoredFeatures:
 def _of_views(stored: Sequence[Mapping[str, Tensor]], seen: Tensor, positions: Tensor) -> dict[str, Tensor]:
     if len(stored) == 1:
         return chosen_features(stored[0], positions)
-    features = {stream: values.new_empty(len(positions), *values.shape[1:]) for stream, values in stored[0].items()}
-    for view, of_view in enumerate(stored):
-        rows = (seen == view).nonzero()[:, 0]
-        for stream, values in of_view.items():
-            features[stream][rows] = values[positions[rows]]
-    return {stream: values.float() for stream, values in features.items()}
+    rows = [(seen == view).nonzero()[:, 0] for view in range(len(stored))]
+    order = torch.cat(rows).argsort()
+    parts = [chosen_features(of_view, positions[of]) for of_view, of in zip(stored, rows, strict=True)]
+    return {stream: torch.cat([part[stream] for part in parts])[order] for stream in stored[0]}
 
 
 def stream_tensors(features: FeatureSet, streams: tuple[str, ...]) -> dict[str, Tensor]:

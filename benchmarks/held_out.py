@@ -1,0 +1,182 @@
+"""The answers on one held-out group, by everything that is compared; nothing of it is looked at before."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.stored import Stored
+from varml.config import Params
+from varml.config.space import apply_values
+from varml.data.dataset import FeatureSet, load_feature_set
+from varml.data.mirror_pairs import mirrored_positions
+from varml.data.splits import make_folds
+from varml.flow.store import read_packed_flow
+from varml.ground.atomic import write_json
+from varml.ground.content_key import content_key
+from varml.models.ensemble import MIRRORED, compute_inputs
+from varml.models.feature_files import feature_files
+from varml.models.features import stream_backbones
+from varml.models.video_network import VideoNetwork
+from varml.training.augmented import AugmentedImages
+from varml.training.baseline import fit_baseline, predict_baseline
+from varml.training.cross_validation import cross_validate
+from varml.training.ensemble import select, weighted_mean
+from varml.training.finetuning import finetune
+from varml.training.loop import Probabilities, fit, predict
+from varml.training.out_of_fold import OutOfFold
+from varml.video.frames import read_frames
+
+VERSION = 1
+NUM_SEEDS, NUM_FOLDS, NUM_RANKED, MAX_MEMBERS = 3, 4, 5, 5
+LR = 3e-3
+# The trials of every search: no attention and some, each way to bring the streams together.
+TRIALS: tuple[dict[str, Any], ...] = tuple(
+    {"model.fusion": fusion, "model.attention.depth": depth, "train.lr": LR}
+    for depth in (0, 1)
+    for fusion in ("rgb", "flow", "late", "concat", "gated")
+)
+NAMES = {0: "mean", 1: "attention"}
+FINETUNING = {"train.unfreeze": "last_stage", "train.augment": 0.3}
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Which clips of a held-out group were recognised, by what is compared; ``chosen`` are the values of the best."""
+
+    set: str
+    group: str
+    right: dict[str, list[bool]] = field(default_factory=dict)
+    chosen: dict[str, Any] = field(default_factory=dict)
+
+
+def trial_name(values: dict[str, Any]) -> str:
+    """Return a name such as ``late, attention``."""
+    return f"{values['model.fusion']}, {NAMES[values['model.attention.depth']]}"
+
+
+def answer_group(task: tuple[Stored, str, str, bool]) -> Answers:
+    """Return the answers on a group, from what an earlier run has left or computed now."""
+    stored, name, group, end_to_end = task
+    torch.set_num_threads(1)
+    file = _file(stored, name, group)
+    answers = Answers(**json.loads(file.read_text())) if file.exists() else Answers(name, group)
+    held_out = _HeldOut(stored, name, group)
+    if not answers.right:
+        held_out.answer_on_features(answers)
+        write_json(file, asdict(answers))
+    if end_to_end and "end to end" not in answers.right:
+        held_out.answer_end_to_end(answers)
+        write_json(file, asdict(answers))
+    return answers
+
+
+class _HeldOut:
+    """One group of a set, and the other groups of that set, on which all is chosen and trained."""
+
+    def __init__(self, stored: Stored, name: str, group: str) -> None:
+        of_set = stored.rows[stored.rows["set"] == name]
+        self.stored, self.params = stored, stored.params
+        self.seen, self.asked = of_set[of_set["group"] != group], of_set[of_set["group"] == group]
+        self.training, self.testing = self._load(self.seen), self._load(self.asked)
+        labels, groups = self.seen["label"].tolist(), self.seen["group"].tolist()
+        self.folds, _ = make_folds(labels, groups, NUM_FOLDS, self.params.seed)
+
+    def answer_on_features(self, answers: Answers) -> None:
+        """Add the answers of what is trained on cached features."""
+        baseline = fit_baseline(self.training)
+        self._judge(answers, "logistic regression", predict_baseline(baseline, self.testing))
+        plain = predict_baseline(fit_baseline(self.training.unmirrored), self.testing.unmirrored)
+        self._judge(answers, "logistic regression, no mirror", plain)
+        said = [self._refitted(values) for values in TRIALS]
+        for values, probabilities in zip(TRIALS, said, strict=True):
+            self._judge(answers, trial_name(values), probabilities)
+        late = {"model.fusion": "late", "model.attention.depth": 1, "train.lr": LR, "train.mirror": False}
+        self._judge(answers, "late, attention, no mirror", self._refitted(late))
+        oof = self._out_of_fold()
+        ranks = sorted(range(len(TRIALS)), key=lambda i: oof.figures("top1", oof.probabilities[i]), reverse=True)
+        answers.chosen.update(TRIALS[ranks[0]])
+        self._judge(answers, "chosen", said[ranks[0]])
+        kept = ranks[:NUM_RANKED]
+        ranked = OutOfFold(oof.video_ids, oof.labels, oof.folds, oof.probabilities[kept])
+        weights = select(ranked, "top1", MAX_MEMBERS).weights
+        self._judge(answers, "chosen, ensemble where it pays", weighted_mean(np.stack(said)[kept], weights))
+
+    def answer_end_to_end(self, answers: Answers) -> None:
+        """Add the answers of the chosen one after training on pixels, and of an untuned TSN."""
+        self._judge(answers, "end to end", self._finetuned({**answers.chosen, **FINETUNING}))
+        tsn = {"model.fusion": "rgb", "model.attention.depth": 0, "train.mirror": False, "train.num_epochs": 1}
+        self._judge(answers, "TSN", self._finetuned({**tsn, "train.unfreeze": "all", "train.augment": 0.0}))
+
+    def _judge(self, answers: Answers, name: str, probabilities: Probabilities) -> None:
+        answers.right[name] = (probabilities.argmax(1) == self.testing.labels).tolist()
+
+    def _refitted(self, values: dict[str, Any]) -> Probabilities:
+        params = apply_values(self.params, values)
+        training, testing = (self._of(params, data) for data in (self.training, self.testing))
+        seeds = range(NUM_SEEDS)
+        fitted = (fit(training, params.model, params.train, seed=seed) for seed in seeds)
+        return np.mean([predict(one, testing) for one in fitted], axis=0)
+
+    def _of(self, params: Params, data: FeatureSet) -> FeatureSet:
+        return data if params.train.mirror else data.unmirrored
+
+    def _out_of_fold(self) -> OutOfFold:
+        """Return the predictions of all trials for the other groups, the mean over seeds."""
+        folds = np.full(len(self.training), -1)
+        for number, positions in enumerate(self.folds):
+            folds[positions] = number
+        said = [np.mean([self._validated(values, seed) for seed in range(NUM_SEEDS)], axis=0) for values in TRIALS]
+        return OutOfFold(self.training.video_ids, self.training.labels, folds, np.stack(said).astype(np.float32))
+
+    def _validated(self, values: dict[str, Any], seed: int) -> Probabilities:
+        params = apply_values(self.params, values)
+        found = np.zeros((len(self.training), len(self.training.classes)), np.float32)
+        for fold in cross_validate(self.training, self.folds, params.model, params.train, 100 * seed):
+            found[fold.positions] = fold.probabilities
+        return found
+
+    def _finetuned(self, values: dict[str, Any]) -> Probabilities:
+        params = apply_values(self.params, values)
+        training, name = self._of(params, self.training), params.model.backbone
+        head = fit(training, params.model, params.train, seed=0)
+        backbones = stream_backbones(name, params.features, params.frames.frames_per_segment, params.features.weights)
+        images = AugmentedImages(
+            self.stored.clips(self.seen), backbones, params.features, params.train.augment, seed=0, num_workers=0
+        )
+        network = finetune(head, images, params, seed=0, on_epoch=lambda epoch, metrics: None)
+        return predict(network.recognizer, self._of(params, self._seen_by(network)))
+
+    def _seen_by(self, network: VideoNetwork) -> FeatureSet:
+        """Return the features of the held-out group by the backbones of ``network``, as a model in service has them."""
+        clips, streams = self.stored.clips(self.asked), network.recognizer.streams
+        read = [(stream, stream + view) for stream in streams for view in ("", MIRRORED)]
+        computed = [
+            compute_inputs(
+                read, network.stream_backbones, read_frames(frames), read_packed_flow(flow), self.params.features
+            )
+            for frames, flow in zip(clips.frames, clips.flow, strict=True)
+        ]
+        plain, mirrored = (
+            {stream: np.stack([one[stream][stream + view] for one in computed]) for stream in streams}
+            for view in ("", MIRRORED)
+        )
+        return replace(self.testing, features=plain, mirrored=mirrored)
+
+    def _load(self, rows: Any) -> FeatureSet:
+        params, folder = self.params, self.stored.folder
+        files = [feature_files(rows, params, params.model.backbone, folder, mirrored=m) for m in (False, True)]
+        return load_feature_set(
+            rows, files[0], self.stored.classes, files[1], mirrored_positions(None, self.stored.classes)
+        )
+
+
+def _file(stored: Stored, name: str, group: str) -> Path:
+    params = stored.params.model_dump(mode="json", exclude={"engine", "search", "register_", "data", "ingest"})
+    key = content_key(version=VERSION, params=params, trials=TRIALS, videos=stored.rows["digest"].tolist())
+    return stored.folder / "answers" / key[:12] / f"{name}-{group}.json"

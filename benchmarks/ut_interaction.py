@@ -1,0 +1,91 @@
+"""UT-Interaction, one sequence of a set left out at a time: what the search's parts are worth, every choice made inside.
+
+``python -m benchmarks.ut_interaction --source DIR --annotations manifest.csv --work DIR`` takes labelled videos from a
+CSV in the folder, with the columns path, label, set and group, and the values of the shipped ``params.yaml``. For each
+held-out group of a set, the other groups of that set are all that is looked at: trials of a fixed list are validated
+on group folds among them, with several seeds; the best and the ensemble that :mod:`varml.training.ensemble` selects
+are trained on all of them and answer on the held-out group. The baseline is logistic regression on the same features.
+``--end-to-end`` also trains the chosen one on from the pixels, and an untuned TSN (the mean of frame scores by an
+ImageNet backbone), with one seed; on two cores that takes minutes for each group.
+
+What is done lies in ``--work`` and is not done again; ``--set`` and ``--folds 0-4`` choose a part.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks.held_out import Answers, answer_group
+from benchmarks.report import Figure, report
+from benchmarks.stored import store
+from benchmarks.ut_table import ROWS, markdown
+from varml.config import load_params
+from varml.ground.engine import map_parallel
+from varml.ground.progress import progress
+
+GOALS = {"set1": 0.95, "set2": 0.90}
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main() -> None:
+    """Measure and report."""
+    arguments = _arguments()
+    params = load_params(ROOT / "params.yaml")
+    rows = pd.read_csv(arguments.source / arguments.annotations)
+    stored = store(arguments.source, rows, params, arguments.work)
+    chosen = [(name, group) for name, group in _groups(rows, arguments.set, arguments.folds)]
+    tasks = [(stored, name, group, arguments.end_to_end) for name, group in chosen]
+    done = map_parallel(answer_group, tasks, num_workers=arguments.workers)
+    answers = list(progress(done, len(tasks), "held-out groups"))
+    text = markdown(answers, stored)
+    print(text)
+    if arguments.markdown:
+        arguments.markdown.write_text(text + "\n", encoding="utf-8")
+    report("UT-Interaction, one group left out", figures(answers), arguments.json)
+
+
+def figures(answers: list[Answers]) -> list[Figure]:
+    """Return top-1 of every way in every set; the last way that was measured has the goals."""
+    found = []
+    for name in sorted({answer.set for answer in answers}):
+        of_set = [answer for answer in answers if answer.set == name]
+        measured = [row for row in ROWS if all(row in answer.right for answer in of_set)]
+        for row in measured:
+            goal = GOALS.get(name) if row == measured[-1] else None
+            top1 = sum(map(sum, (a.right[row] for a in of_set))) / sum(len(a.right[row]) for a in of_set)
+            found.append(Figure(f"{name}: {row}", top1, "of clips", goal, at_least=True))
+    return found
+
+
+def _groups(rows: pd.DataFrame, only: str | None, folds: range | None) -> list[tuple[str, str]]:
+    found = []
+    for name in sorted(rows["set"].unique()):
+        groups = sorted(rows.loc[rows["set"] == name, "group"].unique())
+        found += [(name, groups[i]) for i in folds or range(len(groups)) if i < len(groups) and only in (None, name)]
+    return found
+
+
+def _folds(text: str) -> range:
+    first, _, last = text.partition("-")
+    return range(int(first), int(last or first) + 1)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--source", type=Path, required=True, help="folder of labelled videos")
+    parser.add_argument("--annotations", required=True, help="CSV in that folder: path, label, set, group")
+    parser.add_argument("--work", type=Path, required=True, help="folder for what is stored and done")
+    parser.add_argument("--set", help="one set alone")
+    parser.add_argument("--folds", type=_folds, help="some held-out groups of a set, such as 0-4")
+    parser.add_argument("--end-to-end", action="store_true", help="also train end to end")
+    parser.add_argument("--workers", type=int, default=0, help="processes; 0: one a core")
+    parser.add_argument("--json", type=Path, help="file to write the figures to")
+    parser.add_argument("--markdown", type=Path, help="file to write the table to")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""The table of :mod:`benchmarks.ut_interaction`, as markdown."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+
+from scipy.stats import binomtest
+
+from benchmarks.held_out import NUM_FOLDS, NUM_SEEDS, TRIALS, Answers, trial_name
+from benchmarks.stored import Stored
+
+ROWS = [
+    "logistic regression, no mirror",
+    "logistic regression",
+    *map(trial_name, TRIALS),
+    "late, attention, no mirror",
+    "TSN",
+    "chosen",
+    "chosen, ensemble where it pays",
+    "end to end",
+]
+
+
+def markdown(answers: list[Answers], stored: Stored) -> str:
+    """Return the answers of all held-out groups as a table, and the conditions under which they were made."""
+    sets = sorted({answer.set for answer in answers})
+    measured = [row for row in ROWS if all(row in answer.right for answer in answers)]
+    lines = [f"| {row} | " + " | ".join(_cell(answers, name, row) for name in sets) + " |" for row in measured]
+    return "\n".join(
+        [*_conditions(stored), "", "| | " + " | ".join(sets) + " |", "| --- |" + " --- |" * len(sets), *lines]
+    )
+
+
+def _conditions(stored: Stored) -> list[str]:
+    frames, features = stored.params.frames, stored.params.features
+    libraries = ", ".join(f"{name} {version(name)}" for name in ("torch", "timm", "scikit-learn"))
+    return [
+        f"- {platform.machine()}, {libraries}; {stored.params.model.backbone} at {features.image_size_px} px, "
+        f"{frames.num_segments} segments, flow as {features.flow_images}",
+        f"- one group of a set left out at a time; {len(TRIALS)} trials, each validated on {NUM_FOLDS} group folds of the "
+        f"others with {NUM_SEEDS} seeds, whose probabilities are averaged; top-1 with Wilson's 95% interval",
+    ]
+
+
+def _cell(answers: list[Answers], name: str, row: str) -> str:
+    right = [hit for answer in answers if answer.set == name for hit in answer.right[row]]
+    found = binomtest(sum(right), len(right)).proportion_ci(0.95, "wilson")
+    return f"{sum(right) / len(right):.3f} ({found.low:.2f} to {found.high:.2f})"
