@@ -1,4 +1,4 @@
-"""UT-Interaction, one sequence of a set left out at a time: what the search's parts are worth, every choice made inside.
+"""UT-Interaction, one sequence of a set left out at a time: what each part is worth, every choice made inside.
 
 ``python -m benchmarks.ut_interaction --source DIR --annotations manifest.csv --work DIR`` takes labelled videos from a
 CSV in the folder, with the columns path, label, set and group, and the values of the shipped ``params.yaml``. For each
