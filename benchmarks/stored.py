@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from varml.config import Params
-from varml.config.space import apply_values, backbones_of
+from varml.config.space import apply_values
 from varml.data.mirror_pairs import mirrored_positions
 from varml.flow.store import FlowTask, extract_flow, flow_files
 from varml.ground.content_key import file_digest
@@ -60,12 +60,12 @@ def store(source: Path, rows: pd.DataFrame, params: Params, folder: Path) -> Sto
     flow = flow_files(rows, params.frames, params.flow, folder)
     pairs = zip(frames, flow, strict=True)
     _run(extract_flow, [FlowTask(*pair, params.flow) for pair in pairs if not pair[1].exists()], "flow")
-    for backbone in backbones_of(params):
-        for mirrored in (False, True):
-            targets = feature_files(rows, params, backbone, folder, mirrored=mirrored)
-            files = [three for three in zip(frames, flow, targets, strict=True) if not three[2].exists()]
-            tasks = [FeatureTask(*three, backbone, params.features, mirrored) for three in files]
-            _run(extract_features, tasks, backbone)
+    backbone = params.model.backbone
+    for mirrored in (False, True):
+        targets = feature_files(rows, params, backbone, folder, mirrored=mirrored)
+        files = [three for three in zip(frames, flow, targets, strict=True) if not three[2].exists()]
+        tasks = [FeatureTask(*three, backbone, params.features, mirrored) for three in files]
+        _run(extract_features, tasks, f"{backbone}, mirrored" if mirrored else backbone)
     return Stored(rows, wanted, folder)
 
 

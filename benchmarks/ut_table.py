@@ -38,8 +38,8 @@ def _conditions(stored: Stored) -> list[str]:
     return [
         f"- {platform.machine()}, {libraries}; {stored.params.model.backbone} at {features.image_size_px} px, "
         f"{frames.num_segments} segments, flow as {features.flow_images}",
-        f"- one group of a set left out at a time; {len(TRIALS)} trials, each validated on {NUM_FOLDS} group folds of the "
-        f"others with {NUM_SEEDS} seeds, whose probabilities are averaged; top-1 with Wilson's 95% interval",
+        f"- one group of a set left out at a time; {len(TRIALS)} trials, each validated on {NUM_FOLDS} group folds of "
+        f"the others with {NUM_SEEDS} seeds, whose probabilities are averaged; top-1 with Wilson's 95% interval",
     ]
 
 
