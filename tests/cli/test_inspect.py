@@ -21,7 +21,7 @@ from varml.inspection.film import CAPTION_PX
 
 Varml = Callable[..., tuple[int, str]]
 Image = np.ndarray
-SEGMENTS, FRAMES = 8, 2  # of the shipped params
+SEGMENTS, FRAMES = 12, 2  # of the shipped params
 STEP_PX = 3
 
 

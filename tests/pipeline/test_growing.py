@@ -36,7 +36,11 @@ def test_adding_a_video_and_a_backbone_computes_just_that(finished: Project, vid
     before = {name: stored(project, name) for name in ("frames", "flow", "features")}
     project.repro("extract_features")
     after = {name: stored(project, name) for name in before}
-    assert [len(after[name]) - len(before[name]) for name in before] == [1, 1, 2]
+    assert [len(after[name]) - len(before[name]) for name in before] == [
+        1,
+        1,
+        4,
+    ]  # two backbones, as it is and mirrored
     assert all(after[name].items() >= before[name].items() for name in before)
 
     # The walk of CONTRIBUTING.md, with weights that anybody can make.
@@ -52,7 +56,7 @@ def test_adding_a_video_and_a_backbone_computes_just_that(finished: Project, vid
     grown = stored(project, "features")
     assert grown.items() >= after["features"].items()
     new = set(grown) - set(after["features"])
-    assert len(new) == 25
+    assert len(new) == 2 * 25
     assert {name.split("/")[0] for name in new} == {"resnet10t"}
 
     status, output = project.run("varml", "clean")
@@ -61,7 +65,7 @@ def test_adding_a_video_and_a_backbone_computes_just_that(finished: Project, vid
     for command in (("python", "-m", "pipelines.scan"), ("python", "-m", "pipelines.ingest"), ("varml", "clean")):
         status, output = project.run(*command)
         assert status == 0, output
-    assert "removed 5 files" in output  # frames, flow, and features of three backbones
+    assert "removed 8 files" in output  # frames, flow, and features of three backbones, as they are and mirrored
 
 
 def test_augmentation_trains_another_model_and_leaves_the_search_alone(finished: Project, tmp_path: Path) -> None:

@@ -65,5 +65,6 @@ def make_features(dim: int) -> FeatureSet:
     rgb += 3 * labels[:, None, None, None]
     streams = {"rgb": rgb.astype(np.float16), "flow": rng.normal(size=(NUM_VIDEOS, 3, 4, dim)).astype(np.float16)}
     names = [f"video{number:02d}" for number in range(NUM_VIDEOS)]
-    mirrored = {stream: values + np.float16(0.5) for stream, values in streams.items()}
+    # In the mirror left is right and the other way round.
+    mirrored = {"rgb": (3 - rgb).astype(np.float16), "flow": -streams["flow"]}
     return FeatureSet(names, streams, labels, names, ["left", "right"], mirrored, mirror=[1, 0])

@@ -108,7 +108,7 @@ def test_processes_share_the_rows_of_a_batch_as_one_would_compute_them(
 ) -> None:
     mixed = changed(source, strength=1.0)
     whole = drawn(mixed)
-    assert any(mix.partner != row for draw in draws for row, mix in enumerate(mixed.mixes(draw)))
+    assert any(mix.partner != row for draw in draws for row, mix in enumerate(mixed.images.mixes(draw)))
     for rank in range(num_processes):
         shares = [own_share(draw, rank, num_processes) for draw in draws]
         for share, batch, full in zip(shares, mixed.batches(iter(shares), BOTH), whole, strict=True):
