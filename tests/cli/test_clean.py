@@ -67,14 +67,17 @@ def test_what_nothing_needs_is_counted_and_then_removed(varml: Varml, needed: se
 
 
 def write_winner(augment: float, width: int) -> Checkpoint | None:
-    """Make the project one whose best trial has ``width``, and return the checkpoint of its final training."""
+    """Make the project one whose best trial has ``width``, and return the checkpoint of its final training.
+
+    The next best has three times the width.
+    """
     yaml, file = YAML(), Path("params.yaml")
     tree = yaml.load(file)
     tree["train"]["augment"] = augment
     yaml.dump(tree, file)
     for name in ("data/plugins.json", "data/weights.json"):
         write_json(Path(name), {})
-    write_json(Path("search/best.yaml"), {"ranked": [{"params": {"model.width": width}}]})
+    write_json(Path("search/best.yaml"), {"ranked": [{"params": {"model.width": w}} for w in (width, 3 * width)]})
     return final_checkpoint(winner_params(load_params(), read_best(Path("search/best.yaml"))))
 
 
@@ -91,6 +94,15 @@ def test_checkpoints_of_other_trainings_are_removed_and_that_of_the_present_one_
     assert write_winner(0, width=32) is None, "a training on cached features keeps none"
     assert varml("clean") == (0, "removed 1 files, 0.0 MB\n")
     assert not present.file.exists()
+
+
+@pytest.mark.usefixtures("needed")
+def test_those_of_every_trial_that_may_be_a_member_are_kept(varml: Varml) -> None:
+    member, _ = write_winner(0.5, width=96), write_winner(0.5, width=32)
+    assert member is not None
+    member.save({"weights": [0] * 100})
+    assert varml("clean") == (0, "removed 0 files, 0.0 MB\n")
+    assert member.file.exists()
 
 
 @pytest.mark.usefixtures("needed")

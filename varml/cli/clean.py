@@ -57,20 +57,21 @@ def removable_files(root: Path, params: Params) -> list[Path]:
 
 
 def orphaned_checkpoints(root: Path, params: Params) -> set[Path]:
-    """Return the checkpoints of final trainings that the present params, data and winner would not go on from."""
+    """Return the checkpoints of final trainings that no ranked trial of the present params and data would go on from."""
     stored = set(checkpoint_folder().glob(f"*{SUFFIX}"))
-    needed = _final_checkpoint(root, params) if stored else None
-    return stored - {needed.file} if needed else stored
+    return stored - {checkpoint.file for checkpoint in _final_checkpoints(root, params)} if stored else stored
 
 
-def _final_checkpoint(root: Path, params: Params) -> Checkpoint | None:
+def _final_checkpoints(root: Path, params: Params) -> list[Checkpoint]:
     # Optuna and torch, which come along, are slow to import, and there is seldom a checkpoint.
-    from varml.search.results import read_best, winner_params
+    from varml.search.results import ranked_params, read_best
 
     try:
-        return final_checkpoint(winner_params(params, read_best(root / BEST)), root)
+        best = read_best(root / BEST)
+        ranked = [ranked_params(params, best, rank) for rank in range(len(best["ranked"]))]
+        return [made for trial in ranked if (made := final_checkpoint(trial, root))]
     except (SearchError, OSError, ValueError):
-        return None  # without a winner of the present space there is nothing to train
+        return []  # without trials of the present space there is nothing to train
 
 
 def remove_files(files: list[Path]) -> None:
