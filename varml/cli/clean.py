@@ -57,7 +57,7 @@ def removable_files(root: Path, params: Params) -> list[Path]:
 
 
 def orphaned_checkpoints(root: Path, params: Params) -> set[Path]:
-    """Return the checkpoints of final trainings that no ranked trial of the present params and data would go on from."""
+    """Return the checkpoints of final trainings that no ranked trial of the project would go on from."""
     stored = set(checkpoint_folder().glob(f"*{SUFFIX}"))
     return stored - {checkpoint.file for checkpoint in _final_checkpoints(root, params)} if stored else stored
 
