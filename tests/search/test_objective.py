@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import optuna
 import pytest
-from weighted_fusion import FUSION, register_weighted_fusion
 
 from varml.config import Params
 from varml.config.space import apply_values
@@ -80,9 +78,8 @@ def test_a_trial_of_the_same_values_is_not_pruned(
 
 
 @pytest.fixture
-def late(params: Params) -> Iterator[Params]:
-    with register_weighted_fusion():
-        yield apply_values(params, {"model.fusion": FUSION, "train.num_epochs": 20})
+def late(params: Params) -> Params:
+    return apply_values(params, {"model.fusion": "late", "train.num_epochs": 20})
 
 
 def test_streams_are_mixed_by_a_weight_that_is_fitted_on_the_other_folds(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from weighted_fusion import FUSION, register_weighted_fusion
 
 from varml.config.params import Model, Train
 from varml.data.dataset import FeatureSet
@@ -78,15 +76,9 @@ def test_videos_of_no_fold_stay_empty() -> None:
 # On a recogniser.
 
 
-@pytest.fixture(autouse=True, scope="module")
-def weighted() -> Iterator[None]:
-    with register_weighted_fusion():
-        yield
-
-
 @pytest.fixture
 def late(model: Model) -> Model:
-    return model.model_copy(update={"fusion": FUSION})
+    return model.model_copy(update={"fusion": "late"})
 
 
 @pytest.fixture
