@@ -13,23 +13,22 @@ import torch
 from benchmarks.stored import Stored
 from varml.config import Params
 from varml.config.space import apply_values
-from varml.data.dataset import FeatureSet, load_feature_set
-from varml.data.mirror_pairs import mirrored_positions
+from varml.data.dataset import FeatureSet
 from varml.data.splits import make_folds
 from varml.flow.store import read_packed_flow
 from varml.ground.atomic import write_json
 from varml.ground.content_key import content_key
 from varml.models.ensemble import MIRRORED, compute_inputs
-from varml.models.feature_files import feature_files
 from varml.models.features import stream_backbones
 from varml.models.video_network import VideoNetwork
 from varml.training.augmented import AugmentedImages
 from varml.training.baseline import fit_baseline, predict_baseline
 from varml.training.cross_validation import cross_validate
+from varml.training.data import list_clips, load_features
 from varml.training.ensemble import select, weighted_mean
 from varml.training.finetuning import finetune
 from varml.training.loop import Probabilities, fit, predict
-from varml.training.out_of_fold import OutOfFold
+from varml.training.out_of_fold import OutOfFold, fold_numbers
 from varml.video.frames import read_frames
 
 VERSION = 1
@@ -42,6 +41,7 @@ TRIALS: tuple[dict[str, Any], ...] = tuple(
     for fusion in ("rgb", "flow", "late", "concat", "gated")
 )
 NAMES = {0: "mean", 1: "attention"}
+SEEN, ASKED, ELSEWHERE = "seen", "asked", "elsewhere"  # splits of a manifest
 FINETUNING = {"train.unfreeze": "last_stage", "train.augment": 0.3}
 
 
@@ -80,12 +80,13 @@ class _HeldOut:
     """One group of a set, and the other groups of that set, on which all is chosen and trained."""
 
     def __init__(self, stored: Stored, name: str, group: str) -> None:
-        of_set = stored.rows[stored.rows["set"] == name]
-        self.stored, self.params = stored, stored.params
-        self.seen, self.asked = of_set[of_set["group"] != group], of_set[of_set["group"] == group]
-        self.training, self.testing = self._load(self.seen), self._load(self.asked)
-        labels, groups = self.seen["label"].tolist(), self.seen["group"].tolist()
-        self.folds, _ = make_folds(labels, groups, NUM_FOLDS, self.params.seed)
+        self.params, self.root = stored.params, stored.folder
+        of_set, of_group = stored.rows["set"] == name, stored.rows["group"] == group
+        split = np.select([of_set & ~of_group, of_set & of_group], [SEEN, ASKED], ELSEWHERE)
+        self.manifest = stored.rows.assign(split=split)
+        self.training, self.testing = self._load(SEEN), self._load(ASKED)
+        labels = [self.training.classes[label] for label in self.training.labels]
+        self.folds, _ = make_folds(labels, self.training.groups, NUM_FOLDS, self.params.seed)
 
     def answer_on_features(self, answers: Answers) -> None:
         """Add the answers of what is trained on cached features."""
@@ -128,9 +129,7 @@ class _HeldOut:
 
     def _out_of_fold(self) -> OutOfFold:
         """Return the predictions of all trials for the other groups, the mean over seeds."""
-        folds = np.full(len(self.training), -1)
-        for number, positions in enumerate(self.folds):
-            folds[positions] = number
+        folds = fold_numbers(self.folds, len(self.training))
         said = [np.mean([self._validated(values, seed) for seed in range(NUM_SEEDS)], axis=0) for values in TRIALS]
         return OutOfFold(self.training.video_ids, self.training.labels, folds, np.stack(said).astype(np.float32))
 
@@ -146,15 +145,14 @@ class _HeldOut:
         training, name = self._of(params, self.training), params.model.backbone
         head = fit(training, params.model, params.train, seed=0)
         backbones = stream_backbones(name, params.features, params.frames.frames_per_segment, params.features.weights)
-        images = AugmentedImages(
-            self.stored.clips(self.seen), backbones, params.features, params.train.augment, seed=0, num_workers=0
-        )
+        clips = list_clips(self.manifest, params, (SEEN,), root=self.root)
+        images = AugmentedImages(clips, backbones, params.features, params.train.augment, seed=0, num_workers=0)
         network = finetune(head, images, params, seed=0, on_epoch=lambda epoch, metrics: None)
         return predict(network.recognizer, self._of(params, self._seen_by(network)))
 
     def _seen_by(self, network: VideoNetwork) -> FeatureSet:
         """Return the features of the held-out group by the backbones of ``network``, as a model in service has them."""
-        clips, streams = self.stored.clips(self.asked), network.recognizer.streams
+        clips, streams = list_clips(self.manifest, self.params, (ASKED,), root=self.root), network.recognizer.streams
         read = [(stream, stream + view) for stream in streams for view in ("", MIRRORED)]
         computed = [
             compute_inputs(
@@ -168,11 +166,9 @@ class _HeldOut:
         )
         return replace(self.testing, features=plain, mirrored=mirrored)
 
-    def _load(self, rows: Any) -> FeatureSet:
-        params, folder = self.params, self.stored.folder
-        files = [feature_files(rows, params, params.model.backbone, folder, mirrored=m) for m in (False, True)]
-        return load_feature_set(
-            rows, files[0], self.stored.classes, files[1], mirrored_positions(None, self.stored.classes)
+    def _load(self, split: str) -> FeatureSet:
+        return load_features(
+            self.manifest, self.params, self.params.model.backbone, (split,), mirrored=True, root=self.root
         )
 
 

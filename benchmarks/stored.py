@@ -11,14 +11,12 @@ import pandas as pd
 
 from varml.config import Params
 from varml.config.space import apply_values
-from varml.data.mirror_pairs import mirrored_positions
 from varml.flow.store import FlowTask, extract_flow, flow_files
 from varml.ground.content_key import file_digest
 from varml.ground.engine import map_parallel
 from varml.ground.progress import progress
 from varml.models.feature_files import feature_files
 from varml.models.features import FeatureTask, extract_features
-from varml.training.clips import ClipSet
 from varml.video.frames import FrameTask, extract_frames, frames_files
 from varml.video.probe import clip_of, probe_video
 
@@ -30,21 +28,6 @@ class Stored:
     rows: pd.DataFrame
     params: Params
     folder: Path
-
-    @property
-    def classes(self) -> list[str]:
-        """The labels, in alphabetical order."""
-        return sorted(self.rows["label"].unique())
-
-    def clips(self, rows: pd.DataFrame) -> ClipSet:
-        """Return the stored clips of some of the rows."""
-        return ClipSet(
-            frames=frames_files(rows, self.params.frames, self.folder),
-            flow=flow_files(rows, self.params.frames, self.params.flow, self.folder),
-            labels=[self.classes.index(label) for label in rows["label"]],
-            mirror=mirrored_positions(None, self.classes),
-            bound_px=self.params.flow.bound_px,
-        )
 
 
 def store(source: Path, rows: pd.DataFrame, params: Params, folder: Path) -> Stored:

@@ -5,8 +5,9 @@ CSV in the folder, with the columns path, label, set and group, and the values o
 held-out group of a set, the other groups of that set are all that is looked at: trials of a fixed list are validated
 on group folds among them, with several seeds; the best and the ensemble that :mod:`varml.training.ensemble` selects
 are trained on all of them and answer on the held-out group. The baseline is logistic regression on the same features.
-``--end-to-end`` also trains the chosen one on from the pixels, and an untuned TSN (the mean of frame scores by an
-ImageNet backbone), with one seed; on two cores that takes minutes for each group.
+Late fusion weighs both streams alike here. ``--end-to-end`` also trains the chosen one on from the pixels, and an
+untuned network after TSN (one classifier on the mean over frames, RGB alone, all of an ImageNet backbone trained), with
+one seed; on two cores that takes minutes for each group.
 
 What is done lies in ``--work`` and is not done again; ``--set`` and ``--folds 0-4`` choose a part.
 """

@@ -1,11 +1,10 @@
 """Stores the features of each video and each backbone of the search space that have none yet, mirrored ones too."""
 
-from itertools import product
 from pathlib import Path
 
 from pipelines._stage import run_stage
 from varml.config.params import Params
-from varml.config.space import backbones_of, mirrors
+from varml.config.space import needed_features
 from varml.data.manifest import read_manifest
 from varml.flow.store import flow_files
 from varml.ground.engine import map_parallel
@@ -21,7 +20,7 @@ def main(params: Params) -> None:
     manifest = read_manifest(MANIFEST)
     frames = frames_files(manifest, params.frames)
     flow = flow_files(manifest, params.frames, params.flow)
-    for backbone, mirrored in product(backbones_of(params), (False, True) if mirrors(params) else (False,)):
+    for backbone, mirrored in needed_features(params):
         targets = feature_files(manifest, params, backbone, mirrored=mirrored)
         missing = [paths for paths in zip(frames, flow, targets, strict=True) if not paths[2].exists()]
         if missing:

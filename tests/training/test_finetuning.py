@@ -15,6 +15,7 @@ from varml.config import Params
 from varml.config.params import Unfreeze
 from varml.config.space import apply_values
 from varml.models.backbones import Backbone, build_backbone
+from varml.models.features import features_of
 from varml.models.recognizer import Recognizer
 from varml.models.video_network import VideoNetwork
 from varml.training.augmented import AugmentedImages
@@ -168,8 +169,6 @@ def test_an_interrupted_training_goes_on_and_ends_with_the_same_weights(
 
 
 def _stored_features(stored: tuple[Recognizer, AugmentedImages], params: Params) -> dict[str, list[np.ndarray]]:
-    from varml.models.features import features_of
-
     images = stored[1]
     batch = whole(images)
 

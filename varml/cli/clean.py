@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import shutil
 from contextlib import ExitStack
-from itertools import product
 from pathlib import Path
 
 from varml.config.params import Params
-from varml.config.space import backbones_of, mirrors
+from varml.config.space import needed_features
 from varml.data.manifest import read_manifest
 from varml.errors import SearchError
 from varml.flow.store import flow_files
@@ -49,7 +48,7 @@ def removable_files(root: Path, params: Params) -> list[Path]:
         *frames_files(manifest, params.frames, root),
         *flow_files(manifest, params.frames, params.flow, root),
     }
-    for backbone, mirrored in product(backbones_of(params), {False, mirrors(params)}):
+    for backbone, mirrored in needed_features(params):
         needed |= set(feature_files(manifest, params, backbone, root, mirrored=mirrored))
     stored = [file for folder in (FRAMES, FLOW, FEATURES) for file in (root / folder).rglob("*") if file.is_file()]
     partial = [file for folder in OUT_FOLDERS for file in (root / folder).rglob(f".*{TEMPORARY_SUFFIX}")]

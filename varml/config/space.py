@@ -146,6 +146,11 @@ def mirrors(params: Params) -> bool:
     return params.train.mirror or bool(node and True in node["choices"])
 
 
+def needed_features(params: Params) -> list[tuple[str, bool]]:
+    """Return of which backbones features are needed, and whether of videos as they are or in a mirror."""
+    return list(product(backbones_of(params), [False, True] if mirrors(params) else [False]))
+
+
 def _keys(node: Any) -> Iterator[str]:
     if isinstance(node, dict):
         for key, child in node.items():

@@ -137,8 +137,9 @@ def stream_tensors(features: FeatureSet, streams: tuple[str, ...]) -> dict[str, 
 
 def all_views(features: FeatureSet, streams: tuple[str, ...]) -> dict[str, Tensor]:
     """Return the features of ``streams`` in all views of the videos, one after the other, (V*N, T, G, D) float16."""
-    views = [stream_tensors(view, streams) for view in features.views]
-    return {stream: torch.cat([view[stream] for view in views]) for stream in streams}
+    first, *others = [stream_tensors(view, streams) for view in features.views]
+    # A single view is as large as all that is in memory, and need not be copied.
+    return {stream: torch.cat([first[stream], *(o[stream] for o in others)]) for stream in streams} if others else first
 
 
 def chosen_features(stored: Mapping[str, Tensor], positions: Tensor) -> dict[str, Tensor]:
