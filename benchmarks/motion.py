@@ -47,10 +47,11 @@ AS_IT_IS, IN_A_MIRROR = slice(None), slice(None, None, -1)  # of the columns of 
 
 
 class PresetFast(Dis):
-    """DIS as its preset FAST has it, with two refinements and more patches than ``dis``."""
+    """DIS as its preset FAST has it: two refinements and more patches than ``dis``, the field as it comes."""
 
     num_refinements = 5
     patch_stride_px = 4
+    smoothing_px = 0
 
 
 def main() -> None:

@@ -27,7 +27,7 @@ from varml.video.frames import frames_keys, read_frames
 from varml.video.pack import SUFFIX, Pack, roundtrip, write_pack
 
 # Raise it when the same frames and params give other files: every stored file then gets a new name.
-VERSION = 4
+VERSION = 5
 ZERO = 128
 LARGEST = 127
 PackedFlow = npt.NDArray[np.uint8]  # (S, F-1, 2H, W, 1): u above v
