@@ -59,5 +59,6 @@ def store_videos(params: Params, num_training: int = 4, num_test: int = 2) -> pd
 def _moving(number: int, label: str) -> np.ndarray:
     coarse = np.random.default_rng(number).integers(0, 256, (8, 10, 3), dtype=np.uint8)
     still = coarse.repeat(8, axis=0).repeat(8, axis=1)
-    step = np.stack([still, np.roll(still, SHIFTS[label], axis=(0, 1))])
-    return np.stack([step, step])  # two segments of two frames
+    shifts = np.arange(4)[:, None] * SHIFTS[label]
+    moving = np.stack([np.roll(still, shift, axis=(0, 1)) for shift in shifts.tolist()])
+    return moving.reshape(2, 2, *still.shape)  # two segments of two frames
