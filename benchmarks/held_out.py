@@ -18,7 +18,7 @@ from varml.data.splits import make_folds
 from varml.flow.store import read_packed_flow
 from varml.ground.atomic import write_json
 from varml.ground.content_key import content_key
-from varml.models.ensemble import MIRRORED, compute_inputs
+from varml.models.ensemble import Input, compute_inputs
 from varml.models.features import stream_backbones
 from varml.models.video_network import VideoNetwork
 from varml.training.augmented import AugmentedImages
@@ -146,25 +146,28 @@ class _HeldOut:
         head = fit(training, params.model, params.train, seed=0)
         backbones = stream_backbones(name, params.features, params.frames.frames_per_segment, params.features.weights)
         clips = list_clips(self.manifest, params, (SEEN,), root=self.root)
-        images = AugmentedImages(clips, backbones, params.features, params.train.augment, seed=0, num_workers=0)
+        images = AugmentedImages(
+            clips, backbones, params.features, params.train.augment, seed=0, num_workers=0,
+            views=list(training.features),
+        )  # fmt: skip
         network = finetune(head, images, params, seed=0, on_epoch=lambda epoch, metrics: None)
         return predict(network.recognizer, self._of(params, self._seen_by(network)))
 
     def _seen_by(self, network: VideoNetwork) -> FeatureSet:
         """Return the features of the held-out group by the backbones of ``network``, as a model in service has them."""
         clips, streams = list_clips(self.manifest, self.params, (ASKED,), root=self.root), network.recognizer.streams
-        read = [(stream, stream + view) for stream in streams for view in ("", MIRRORED)]
+        read = [Input(stream, stream, view) for stream in streams for view in self.testing.features]
         computed = [
             compute_inputs(
                 read, network.stream_backbones, read_frames(frames), read_packed_flow(flow), self.params.features
             )
             for frames, flow in zip(clips.frames, clips.flow, strict=True)
         ]
-        plain, mirrored = (
-            {stream: np.stack([one[stream][stream + view] for one in computed]) for stream in streams}
-            for view in ("", MIRRORED)
-        )
-        return replace(self.testing, features=plain, mirrored=mirrored)
+        features = {
+            view: {stream: np.stack([one[Input(stream, stream, view)] for one in computed]) for stream in streams}
+            for view in self.testing.features
+        }
+        return replace(self.testing, features=features)
 
     def _load(self, split: str) -> FeatureSet:
         return load_features(

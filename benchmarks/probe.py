@@ -11,11 +11,13 @@ import pandas as pd
 from scipy.stats import binomtest, bootstrap
 from sklearn.model_selection import LeaveOneGroupOut
 
+from varml.config.views import View
 from varml.data.dataset import mean_of_views
 from varml.data.mirror_pairs import mirrored_positions
 from varml.training.baseline import make_probe
 
 CONFIDENCE = 0.95
+VIEWS = (View(), View(mirrored=True))
 Means = npt.NDArray[np.float32]  # (N, D): each clip's features, averaged over time and grid
 Probabilities = npt.NDArray[np.float64]  # (N, K)
 
@@ -68,7 +70,8 @@ def probabilities(rows: pd.DataFrame, views: Sequence[Means]) -> Probabilities:
             seen, asked = chosen[training], chosen[testing]
             targets = [labels[seen], np.asarray(mirror)[labels[seen]]][: len(views)]
             probe = make_probe().fit(np.concatenate([view[seen] for view in views]), np.concatenate(targets))
-            found[asked] = mean_of_views([probe.predict_proba(view[asked]) for view in views], mirror)
+            said = {name: probe.predict_proba(view[asked]) for name, view in zip(VIEWS, views, strict=False)}
+            found[asked] = mean_of_views(said, mirror)
     return found
 
 

@@ -23,10 +23,11 @@ from benchmarks.interleaved import interleaved
 from benchmarks.report import Figure, report
 from varml.config import load_params
 from varml.config.params import Model, Train
+from varml.config.views import PLAIN
 from varml.data.dataset import FeatureSet
 from varml.models.backbones import build_backbone
 from varml.models.recognizer import Recognizer
-from varml.training.batches import Batch, Draw, StoredFeatures, draw_batches, num_batches
+from varml.training.batches import Batch, Draw, StoredFeatures, draw_batches, num_batches, stream_tensors
 from varml.training.loop import fit, train_network
 from varml.training.processes import local_fabric, make_fabric
 from varml.training.reproducible import reproducible
@@ -68,7 +69,7 @@ def _features() -> FeatureSet:
     features = {stream: rng.normal(size=shape).astype(np.float16) for stream in ("rgb", "flow")}
     names = [str(number) for number in range(NUM_VIDEOS)]
     labels = np.arange(NUM_VIDEOS, dtype=np.int64) % NUM_CLASSES
-    return FeatureSet(names, features, labels, names, [str(k) for k in range(NUM_CLASSES)])
+    return FeatureSet(names, {PLAIN: features}, labels, names, [str(k) for k in range(NUM_CLASSES)])
 
 
 def _shipped() -> tuple[Model, Train]:
@@ -90,7 +91,7 @@ def bare_cached() -> None:
         network = Recognizer(
             model, dim=DIM, num_steps=data.num_steps, num_cells=data.num_cells, num_classes=NUM_CLASSES
         )
-        network.fit_standardisation({s: torch.from_numpy(values) for s, values in data.features.items()})
+        network.fit_standardisation(stream_tensors(data, PLAIN, network.streams))
         labels = torch.from_numpy(data.labels)
         source = StoredFeatures(data).batches(draw_batches(labels, train, 0), network.streams)
         of_epoch = num_batches(NUM_VIDEOS, train)

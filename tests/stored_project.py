@@ -9,6 +9,7 @@ import pandas as pd
 
 from varml.config import Params, load_params
 from varml.config.space import apply_values
+from varml.config.views import list_views
 from varml.flow.store import FlowTask, extract_flow, flow_files
 from varml.models.feature_files import feature_files
 from varml.models.features import FeatureTask, extract_features
@@ -48,15 +49,16 @@ def store_videos(params: Params, num_training: int = 4, num_test: int = 2) -> pd
     for number, (label, *paths) in enumerate(zip(manifest["label"], frames, flow, strict=True)):
         write_pack(paths[0], _moving(number, label), 95)
         extract_flow(FlowTask(*paths, params.flow))
-    for mirrored in (False, True):
-        features = feature_files(manifest, params, BACKBONE, mirrored=mirrored)
+    for view in dict.fromkeys(view.of_all_segments for view in list_views(params.views, mirror=True)):
+        features = feature_files(manifest, params, BACKBONE, view=view)
         for files in zip(frames, flow, features, strict=True):
-            extract_features(FeatureTask(*files, BACKBONE, params.features, mirrored))
+            extract_features(FeatureTask(*files, BACKBONE, params.features, view))
     return manifest
 
 
 def _moving(number: int, label: str) -> np.ndarray:
     coarse = np.random.default_rng(number).integers(0, 256, (8, 10, 3), dtype=np.uint8)
     still = coarse.repeat(8, axis=0).repeat(8, axis=1)
-    step = np.stack([still, np.roll(still, SHIFTS[label], axis=(0, 1))])
-    return np.stack([step, step])  # two segments of two frames
+    shifts = np.arange(4)[:, None] * SHIFTS[label]
+    moving = np.stack([np.roll(still, shift, axis=(0, 1)) for shift in shifts.tolist()])
+    return moving.reshape(2, 2, *still.shape)  # two segments of two frames

@@ -84,7 +84,11 @@ def build_ensemble(
             for (model, weight, keys, _), recognizer in zip(members, recognizers, strict=True)
         ],
         preprocessing=Preprocessing(
-            probe=SHIPPED.ingest.probe, frames=SHIPPED.frames, flow=SHIPPED.flow, features=features
+            probe=SHIPPED.ingest.probe,
+            frames=SHIPPED.frames,
+            flow=SHIPPED.flow,
+            features=features,
+            views=SHIPPED.views,
         ),
     )
     return LoadedModel(description, backbones, recognizers)

@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 
 from varml.config import load_params
 from varml.config.space import backbones_of
+from varml.config.views import list_views
 from varml.data.manifest import COLUMNS, write_table
 from varml.flow.store import flow_files
 from varml.ground.atomic import write_json
@@ -39,7 +40,8 @@ def needed(project: Path) -> set[Path]:
     write_table(project / "data" / "manifest.csv", manifest)
     files = [*frames_files(manifest, params.frames), *flow_files(manifest, params.frames, params.flow)]
     for backbone in backbones_of(params):
-        files += [f for seen in (False, True) for f in feature_files(manifest, params, backbone, mirrored=seen)]
+        views = list_views(params.views, mirror=True)
+        files += [file for view in views for file in feature_files(manifest, params, backbone, view=view)]
     return {write(file) for file in files}
 
 

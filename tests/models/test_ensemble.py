@@ -13,7 +13,7 @@ from varml.config.params import Model
 from varml.flow.store import PackedFlow
 from varml.models.backbones import Backbone
 from varml.models.description import BackboneDescription
-from varml.models.ensemble import BATCH, Member, compute_inputs, with_temperature
+from varml.models.ensemble import BATCH, Input, Member, compute_inputs, with_temperature
 from varml.models.features import compute_features
 from varml.models.model_files import LoadedModel
 from varml.models.recognizer import Recognizer
@@ -22,18 +22,17 @@ from varml.video.reader import Frames
 PARAMS = SHIPPED.features.model_copy(update={"image_size_px": 64})
 
 
-def features_for(model: LoadedModel, num_videos: int = 5) -> dict[str, dict[str, np.ndarray]]:
+def features_for(model: LoadedModel, num_videos: int = 5) -> dict[Input, np.ndarray]:
     rng = np.random.default_rng(3)
     dim = model.description.members[0].dim
-    made: dict[str, dict[str, np.ndarray]] = {}
-    for key, stream in model.ensemble.inputs:
-        made.setdefault(key, {})[stream] = rng.normal(size=(num_videos, NUM_STEPS[stream], 4, dim)).astype(np.float16)
-    return made
+    shapes = {one: (num_videos, NUM_STEPS[one.stream], 4, dim) for one in model.ensemble.inputs}
+    return {one: rng.normal(size=shape).astype(np.float16) for one, shape in shapes.items()}
 
 
-def said_by(recognizer: Recognizer, features: dict[str, np.ndarray]) -> np.ndarray:
+def said_by(recognizer: Recognizer, features: dict[Input, np.ndarray], part: slice = slice(None)) -> np.ndarray:
     with torch.inference_mode():
-        return recognizer({s: torch.from_numpy(a).float() for s, a in features.items()}).softmax(-1).numpy()
+        seen = {one.stream: torch.from_numpy(array[part]).float() for one, array in features.items()}
+        return recognizer(seen).softmax(-1).numpy()
 
 
 @pytest.mark.parametrize("num_videos", [1, 5, BATCH + 2])
@@ -43,7 +42,7 @@ def test_one_member_says_what_it_says_alone_to_the_last_bit(
     single = build(tiny_backbone, model)
     features = features_for(single, num_videos)
     parts = [slice(start, start + BATCH) for start in range(0, num_videos, BATCH)]
-    alone = [said_by(single.recognizers[0], {s: a[part] for s, a in features[TINY].items()}) for part in parts]
+    alone = [said_by(single.recognizers[0], features, part) for part in parts]
     assert np.array_equal(single.ensemble.predict(features), np.concatenate(alone))
 
 
@@ -55,7 +54,7 @@ def pair(tiny_backbone: Backbone, model: Model) -> LoadedModel:
 
 def test_members_are_averaged_by_their_shares(pair: LoadedModel) -> None:
     features = features_for(pair)
-    first, second = (said_by(recognizer, features[TINY]) for recognizer in pair.recognizers)
+    first, second = (said_by(recognizer, features) for recognizer in pair.recognizers)
     assert not np.allclose(first, second)
     assert pair.ensemble.predict(features) == pytest.approx(0.75 * first + 0.25 * second, abs=1e-6)
 
@@ -74,7 +73,7 @@ def test_the_temperature_comes_after_the_mean_and_can_be_left_out(
 
 def test_a_batch_in_training_is_predicted_alike(pair: LoadedModel) -> None:
     features = features_for(pair)
-    tensors = {TINY: {s: torch.from_numpy(a).float() for s, a in features[TINY].items()}}
+    tensors = {one: torch.from_numpy(array).float() for one, array in features.items()}
     before = pair.ensemble.predict(features)
     pair.ensemble.train()
     assert np.array_equal(pair.ensemble.predict(features), before)
@@ -94,7 +93,7 @@ def test_a_certain_member_leaves_no_nan() -> None:
     from varml.models.ensemble import Ensemble
 
     ensemble = Ensemble([Member(Certain(place), 0.5, {"rgb": "any"}) for place in (0, 1)], temperature=0.5)
-    said = ensemble.predict({"any": {"rgb": np.zeros((3, 1, 1, 1), np.float32)}})
+    said = ensemble.predict({Input("any", "rgb"): np.zeros((3, 1, 1, 1), np.float32)})
     assert said == pytest.approx(np.full((3, 2), 0.5))
 
 
@@ -126,10 +125,10 @@ def video() -> tuple[Frames, PackedFlow]:
 
 
 def test_features_are_those_of_compute_features(tiny_backbone: Backbone, video: tuple[Frames, PackedFlow]) -> None:
-    inputs = [(TINY, "flow"), (TINY, "rgb")]
+    inputs = [Input(TINY, "flow"), Input(TINY, "rgb")]
     computed = compute_inputs(inputs, {TINY: tiny_backbone}, *video, PARAMS)
     expected = compute_features({"rgb": tiny_backbone, "flow": tiny_backbone}, *video, PARAMS)
-    assert {s: a.tobytes() for s, a in computed[TINY].items()} == {s: a.tobytes() for s, a in expected.items()}
+    assert {one.stream: a.tobytes() for one, a in computed.items()} == {s: a.tobytes() for s, a in expected.items()}
 
 
 def test_members_that_share_a_backbone_share_what_it_sees(
@@ -143,15 +142,15 @@ def test_members_that_share_a_backbone_share_what_it_sees(
     counting.num_looks = 0
     computed = compute_inputs(several.ensemble.inputs, several.backbones, *video, PARAMS)
     assert counting.num_looks == 2  # RGB once, flow once
-    assert set(computed[TINY]) == {"rgb", "flow"}
+    assert set(computed) == {Input(TINY, "rgb"), Input(TINY, "flow")}
 
 
 def test_a_stream_that_no_member_reads_is_not_computed(
     tiny_backbone: Backbone, model: Model, video: tuple[Frames, PackedFlow]
 ) -> None:
     flow = build(tiny_backbone, model.model_copy(update={"fusion": "flow"}))
-    assert flow.ensemble.inputs == [(TINY, "flow")]
-    assert set(compute_inputs(flow.ensemble.inputs, flow.backbones, *video, PARAMS)[TINY]) == {"flow"}
+    assert flow.ensemble.inputs == [Input(TINY, "flow")]
+    assert set(compute_inputs(flow.ensemble.inputs, flow.backbones, *video, PARAMS)) == {Input(TINY, "flow")}
 
 
 # Answers.

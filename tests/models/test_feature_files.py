@@ -10,7 +10,10 @@ import pytest
 
 from varml.config import Params, load_params
 from varml.config.space import apply_values
-from varml.models.feature_files import feature_files
+from varml.config.views import View
+from varml.ground.content_key import content_key
+from varml.models.feature_files import VERSION, feature_files
+from varml.models.weights import weights_identity
 
 SHIPPED = Path(__file__).parents[2] / "params.yaml"
 LITE0, TINY = "tf_efficientnet_lite0", "test_resnet"
@@ -36,10 +39,31 @@ def test_files_lie_in_a_folder_for_each_backbone(params: Params) -> None:
 
 
 def test_those_of_a_video_in_a_mirror_lie_in_files_of_their_own(params: Params) -> None:
-    turned = {path.name for path in feature_files(MANIFEST, params, LITE0, mirrored=True)}
+    turned = {path.name for path in feature_files(MANIFEST, params, LITE0, view=View(mirrored=True))}
     assert len(turned) == 2
     assert not turned & set(names(params))
     assert names(apply_values(params, {"train.mirror": not params.train.mirror})) == names(params)
+
+
+def test_each_crop_has_a_file_of_its_own_as_it_is_and_in_a_mirror_and_a_clip_has_none(params: Params) -> None:
+    views = [View(crop, mirrored=mirrored) for crop in (None, 0, 1, 2) for mirrored in (False, True)]
+    files = {file for view in views for file in feature_files(MANIFEST, params, LITE0, view=view)}
+    assert len(files) == 2 * len(views)
+    of_clip = View(crop=1, clip=2, num_clips=3, mirrored=True)
+    assert feature_files(MANIFEST, params, LITE0, view=of_clip) == feature_files(MANIFEST, params, LITE0, view=views[5])
+
+
+def test_the_names_of_whole_frames_know_nothing_of_crops(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was stored before there were crops is still found."""
+    monkeypatch.setattr("varml.models.feature_files.flow_keys", lambda *_: ["one"])
+    values, weights = params.features.model_dump(exclude={"weights"}), weights_identity(TINY, {})
+    plain, mirrored = (
+        content_key(flow="one", backbone=TINY, weights=weights, features=values, version=VERSION, **more)
+        for more in ({}, {"mirrored": True})
+    )
+    assert names(params, TINY) == [f"{plain}.safetensors"]
+    (file,) = feature_files(MANIFEST, params, TINY, view=View(mirrored=True))
+    assert file.name == f"{mirrored}.safetensors"
 
 
 @pytest.mark.parametrize(

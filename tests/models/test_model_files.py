@@ -26,6 +26,7 @@ from varml.ground.torchvision_shim import import_torchvision
 from varml.models.attention import attention_kinds
 from varml.models.backbones import Backbone, build_backbone
 from varml.models.description import FORMAT
+from varml.models.ensemble import Input
 from varml.models.model_files import LoadedModel, load_model, model_digest, save_model
 
 
@@ -49,10 +50,10 @@ def several(tiny_backbone: Backbone, model: Model, tmp_path: Path) -> Path:
 
 def probabilities_of(model: LoadedModel) -> np.ndarray:
     rng = np.random.default_rng(1)
-    features: dict[str, dict[str, np.ndarray]] = {}
-    for key, stream in model.ensemble.inputs:
-        shape = (2, NUM_STEPS[stream], 4, model.description.members[0].dim)
-        features.setdefault(key, {})[stream] = rng.normal(size=shape).astype(np.float32)
+    features: dict[Input, np.ndarray] = {}
+    for one in model.ensemble.inputs:
+        shape = (2, NUM_STEPS[one.stream], 4, model.description.members[0].dim)
+        features[one] = rng.normal(size=shape).astype(np.float32)
     return model.ensemble.predict(features)
 
 
@@ -70,7 +71,7 @@ def test_several_members_and_backbones_come_back_each_with_its_own_weights(sever
     loaded = load_model(several)
     assert [member.weight for member in loaded.description.members] == [0.75, 0.25]
     assert (loaded.description.temperature, loaded.description.unknown_below) == (1.5, 0.4)
-    assert loaded.ensemble.inputs == [(TINY, "rgb"), ("trial3.flow", "flow")]
+    assert loaded.ensemble.inputs == [Input(TINY, "rgb"), Input("trial3.flow", "flow")]
     image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(2))
     with torch.inference_mode():
         one, other = (loaded.backbones[key](image) for key in (TINY, "trial3.flow"))

@@ -11,6 +11,7 @@ import torch
 
 from varml.config import Params, load_params
 from varml.config.space import apply_values
+from varml.config.views import PLAIN, View
 from varml.data.dataset import FeatureSet
 
 NUM_VIDEOS, NUM_CLASSES = 36, 2
@@ -67,4 +68,5 @@ def make_features(dim: int) -> FeatureSet:
     names = [f"video{number:02d}" for number in range(NUM_VIDEOS)]
     # In the mirror left is right and the other way round.
     mirrored = {"rgb": (3 - rgb).astype(np.float16), "flow": -streams["flow"]}
-    return FeatureSet(names, streams, labels, names, ["left", "right"], mirrored, mirror=[1, 0])
+    views = {PLAIN: streams, View(mirrored=True): mirrored}
+    return FeatureSet(names, views, labels, names, ["left", "right"], mirror=[1, 0])

@@ -61,6 +61,8 @@ LITE0 = "tf_efficientnet_lite0"
         ("features.grid_size", 3),
         ("flow.bound_px", 8),
         ("frames.num_segments", 4),
+        ("views.num_crops", 3),
+        ("views.num_clips", 2),
     ],
 )
 def test_a_study_is_another_one_when_its_trials_are_not_comparable(

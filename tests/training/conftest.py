@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from varml.config.params import Attention, Model, Train
+from varml.config.views import PLAIN
 from varml.data.dataset import FeatureSet
 
 MakeFeatures = Callable[..., FeatureSet]
@@ -59,6 +60,6 @@ def make_features() -> MakeFeatures:
             features[stream] = values.astype(np.float16)
         ids = [f"video{i:02d}" for i in range(num_videos)]
         groups = [f"group{i // num_classes}" for i in range(num_videos)]
-        return FeatureSet(ids, features, labels, groups, [f"class{k}" for k in range(num_classes)])
+        return FeatureSet(ids, {PLAIN: features}, labels, groups, [f"class{k}" for k in range(num_classes)])
 
     return make

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from varml.config.views import PLAIN
 from varml.metrics.classification import accuracy
 from varml.training.baseline import fit_baseline, predict_baseline
 
@@ -39,7 +40,8 @@ def test_both_streams_are_read_as_their_mean_over_time_and_grid(make_features: A
     data = make_features()
     baseline = fit_baseline(data)
     expected = predict_baseline(baseline, data)
-    shuffled = {**data.features, stream: data.features[stream][:, ::-1, ::-1]}
-    assert predict_baseline(baseline, replace(data, features=shuffled)) == pytest.approx(expected, abs=1e-4)
-    moved = {**data.features, stream: data.features[stream] + 1}
-    assert predict_baseline(baseline, replace(data, features=moved)) != pytest.approx(expected, abs=1e-2)
+    seen = data.features[PLAIN]
+    shuffled = {**seen, stream: seen[stream][:, ::-1, ::-1]}
+    assert predict_baseline(baseline, replace(data, features={PLAIN: shuffled})) == pytest.approx(expected, abs=1e-4)
+    moved = {**seen, stream: seen[stream] + 1}
+    assert predict_baseline(baseline, replace(data, features={PLAIN: moved})) != pytest.approx(expected, abs=1e-2)

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from varml.config.params import Model, Train
+from varml.config.views import PLAIN
 from varml.data.dataset import FeatureSet
 from varml.errors import TrainingError
 from varml.metrics.classification import accuracy
@@ -94,7 +95,7 @@ def test_separable_classes_are_learned_and_the_loss_falls(make_features: Any, mo
 
 def test_features_are_standardised_by_those_of_training(data: FeatureSet, model: Model, train: Train) -> None:
     recognizer = fit(data, model, train, seed=0)
-    flat = data.features["flow"].astype(np.float32).reshape(-1, data.dim)
+    flat = data.features[PLAIN]["flow"].astype(np.float32).reshape(-1, data.dim)
     assert recognizer.encoders["flow"].mean.numpy() == pytest.approx(flat.mean(0), abs=1e-5)
     assert recognizer.encoders["flow"].std.numpy() == pytest.approx(flat.std(0), rel=1e-4)
 
@@ -137,9 +138,9 @@ def test_without_validation_only_the_training_loss_is_reported(data: FeatureSet,
 
 
 def with_value(data: FeatureSet, value: float) -> FeatureSet:
-    features = {stream: array.copy() for stream, array in data.features.items()}
+    features = {stream: array.copy() for stream, array in data.features[PLAIN].items()}
     features["rgb"][3, 0, 0, 0] = value
-    return replace(data, features=features)
+    return replace(data, features={PLAIN: features})
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from varml.config.params import Attention, Features, Flow, Model, Train
+from varml.config.views import PLAIN
 from varml.data.dataset import FeatureSet
 from varml.flow.store import FlowTask, clip_flow, expand, extract_flow
 from varml.metrics.classification import accuracy
@@ -74,7 +75,7 @@ def task(backbone: Backbone, pairs: list[tuple[Frames, Frames]]) -> tuple[Featur
     ]
     features = {stream: np.stack([one[stream] for one in made]) for stream in ("rgb", "flow")}
     names = [str(number) for number in range(len(videos))]
-    whole = FeatureSet(names, features, np.arange(len(videos)) % 2, names, ["forwards", "backwards"])
+    whole = FeatureSet(names, {PLAIN: features}, np.arange(len(videos)) % 2, names, ["forwards", "backwards"])
     return whole.subset(np.arange(NUM_TRAINING)), whole.subset(np.arange(NUM_TRAINING, len(videos)))
 
 
@@ -148,7 +149,7 @@ def changed_motion(backbone: Backbone, change: Change, mirror: list[int]) -> Fea
         labels.append(int(clip.label.argmax()))
     features = {stream: np.stack([one[stream] for one in made]) for stream in ("rgb", "flow")}
     names = [f"changed {number}" for number in range(len(made))]
-    return FeatureSet(names, features, np.array(labels), names, ["forwards", "backwards"])
+    return FeatureSet(names, {PLAIN: features}, np.array(labels), names, ["forwards", "backwards"])
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from varml.config.params import Model, Train
+from varml.config.views import PLAIN, View
 from varml.data.dataset import FeatureSet, mean_of_views
 from varml.metrics.classification import accuracy
 from varml.training.baseline import fit_baseline, predict_baseline
@@ -15,6 +18,7 @@ from varml.training.cross_validation import cross_validate
 from varml.training.loop import fit, predict
 
 SWAPPED = [1, 0, 2]
+MIRRORED = View(mirrored=True)
 RGB = ("rgb",)
 
 
@@ -32,7 +36,13 @@ def directed(num_videos: int, seed: int, mirror: list[int]) -> FeatureSet:
             streams[stream] = values.astype(np.float16)
         views.append(streams)
     names = [str(number) for number in range(num_videos)]
-    return FeatureSet(names, views[0], labels, names, ["left", "right", "stand"], views[1], mirror)
+    features = dict(zip((PLAIN, MIRRORED), views, strict=True))
+    return FeatureSet(names, features, labels, names, ["left", "right", "stand"], mirror)
+
+
+def alone(data: FeatureSet, view: View) -> FeatureSet:
+    """Return what is seen in one view, as if it were all that there is and were seen in no mirror."""
+    return replace(data, features={PLAIN: data.features[view]}, labels=data.labels_in(view))
 
 
 @pytest.fixture
@@ -44,25 +54,23 @@ def train() -> Train:
 
 
 def test_views_have_the_labels_that_videos_have_in_the_mirror() -> None:
-    plain, mirrored = directed(6, 0, SWAPPED).views
-    assert plain.labels.tolist() == [0, 1, 2, 0, 1, 2]
-    assert mirrored.labels.tolist() == [1, 0, 2, 1, 0, 2]
-    assert not plain.mirrored
-    assert not mirrored.mirrored
-    assert len(directed(6, 0, SWAPPED).unmirrored.views) == 1
+    data = directed(6, 0, SWAPPED)
+    assert data.labels_in(PLAIN).tolist() == [0, 1, 2, 0, 1, 2]
+    assert data.labels_in(MIRRORED).tolist() == [1, 0, 2, 1, 0, 2]
+    assert list(data.unmirrored.features) == [PLAIN]
 
 
 def test_a_subset_keeps_its_views() -> None:
     whole = directed(6, 0, SWAPPED)
     part = whole.subset([4, 1])
-    assert np.array_equal(part.views[1].features["flow"], whole.mirrored["flow"][[4, 1]])
-    assert part.views[1].labels.tolist() == [0, 0]
+    assert np.array_equal(part.features[MIRRORED]["flow"], whole.features[MIRRORED]["flow"][[4, 1]])
+    assert part.labels_in(MIRRORED).tolist() == [0, 0]
 
 
 def test_a_batch_shows_some_videos_in_the_mirror_under_their_class_there() -> None:
     data = directed(12, 0, SWAPPED)
     draws = [Draw(epoch, 0, torch.arange(12)) for epoch in range(20)]
-    plain, mirrored = (torch.from_numpy(view.features["rgb"]).float() for view in data.views)
+    plain, mirrored = (torch.from_numpy(seen["rgb"]).float() for seen in data.features.values())
     num_mirrored = 0
     for batch in StoredFeatures(data, seed=3).batches(iter(draws), RGB):
         for row, seen in enumerate(batch.inputs["rgb"]):
@@ -90,8 +98,12 @@ def test_which_videos_are_mirrored_follows_from_the_seed_and_from_whole_batches(
 def test_the_mean_of_views_by_hand() -> None:
     plain = np.array([[0.6, 0.3, 0.1]], np.float32)
     mirrored = np.array([[0.2, 0.7, 0.1]], np.float32)
-    assert mean_of_views([plain, mirrored], SWAPPED)[0] == pytest.approx([0.65, 0.25, 0.1])
-    assert mean_of_views([plain], [])[0] == pytest.approx([0.6, 0.3, 0.1])
+    assert mean_of_views({PLAIN: plain, MIRRORED: mirrored}, SWAPPED)[0] == pytest.approx([0.65, 0.25, 0.1])
+    assert mean_of_views({PLAIN: plain}, [])[0] == pytest.approx([0.6, 0.3, 0.1])
+    crops = {View(crop=number): said for number, said in enumerate((plain, plain, mirrored))}
+    turned = {View(crop=number, mirrored=True): said for number, said in enumerate((mirrored, plain, plain))}
+    assert mean_of_views(crops, SWAPPED)[0] == pytest.approx([1.4 / 3, 1.3 / 3, 0.1])
+    assert mean_of_views(crops | turned, SWAPPED)[0] == pytest.approx([(1.4 + 1.3) / 6, (1.3 + 1.4) / 6, 0.1])
 
 
 def test_swapped_classes_are_learned_and_classes_that_stay_the_same_are_not(model: Model, train: Train) -> None:
@@ -108,18 +120,16 @@ def test_swapped_classes_are_learned_and_classes_that_stay_the_same_are_not(mode
 def test_a_prediction_is_the_mean_over_both_views(model: Model, train: Train) -> None:
     training, testing = directed(30, 0, SWAPPED), directed(9, 1, SWAPPED)
     recognizer = fit(training, model, train, seed=0)
-    plain, mirrored = (predict(recognizer, view) for view in testing.views)
+    plain, mirrored = (predict(recognizer, alone(testing, view)) for view in (PLAIN, MIRRORED))
     assert predict(recognizer, testing) == pytest.approx((plain + mirrored[:, SWAPPED]) / 2)
     assert not np.allclose(plain, predict(recognizer, testing))
 
 
 def test_a_video_and_its_mirror_image_get_mirrored_answers(model: Model, train: Train) -> None:
     recognizer, testing = fit(directed(30, 0, SWAPPED), model, train, seed=0), directed(9, 1, SWAPPED)
-    turned = FeatureSet(
-        testing.video_ids, testing.mirrored, testing.views[1].labels, testing.groups, testing.classes, testing.features,
-        SWAPPED,
-    )  # fmt: skip
-    assert predict(recognizer, turned) == pytest.approx(predict(recognizer, testing)[:, SWAPPED], abs=1e-6)
+    seen = {PLAIN: testing.features[MIRRORED], MIRRORED: testing.features[PLAIN]}
+    turned = replace(testing, features=seen, labels=testing.labels_in(MIRRORED))
+    assert np.array_equal(predict(recognizer, turned), predict(recognizer, testing)[:, SWAPPED])
 
 
 def test_without_the_mirror_its_features_are_left_alone(model: Model, train: Train) -> None:
@@ -129,8 +139,8 @@ def test_without_the_mirror_its_features_are_left_alone(model: Model, train: Tra
         np.concatenate([fold.probabilities for fold in cross_validate(data, folds, model, values, 0)])
         for values in (train, plain)
     )
-    alone = np.concatenate([f.probabilities for f in cross_validate(data.unmirrored, folds, model, plain, 0)])
-    assert np.array_equal(without, alone)
+    bare = np.concatenate([f.probabilities for f in cross_validate(data.unmirrored, folds, model, plain, 0)])
+    assert np.array_equal(without, bare)
     assert not np.array_equal(with_it, without)
 
 
@@ -138,6 +148,6 @@ def test_the_baseline_looks_into_the_mirror_too() -> None:
     training, testing = directed(30, 0, SWAPPED), directed(30, 1, SWAPPED)
     baseline = fit_baseline(training)
     assert accuracy(testing.labels, predict_baseline(baseline, testing)) > 0.7
-    parts = [predict_baseline(baseline, view) for view in testing.views]
-    assert predict_baseline(baseline, testing) == pytest.approx(mean_of_views(parts, SWAPPED))
+    parts = [predict_baseline(baseline, alone(testing, view)) for view in (PLAIN, MIRRORED)]
+    assert predict_baseline(baseline, testing) == pytest.approx((parts[0] + parts[1][:, SWAPPED]) / 2)
     assert not np.allclose(fit_baseline(training.unmirrored)[-1].coef_, baseline[-1].coef_)

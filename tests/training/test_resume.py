@@ -17,6 +17,7 @@ import torch
 from interrupted import NUM_EPOCHS, Training, result_of, run_until
 
 from varml.config.params import Flow
+from varml.config.views import PLAIN
 from varml.data.dataset import FeatureSet
 from varml.flow.store import FlowTask, extract_flow
 from varml.training.checkpoint import Checkpoint
@@ -58,7 +59,7 @@ def trainings(clips: ClipSet) -> dict[str, Training]:
     rng = np.random.default_rng(0)
     features = {stream: rng.normal(size=(6, 2, 1, 96)).astype(np.float16) for stream in ("rgb", "flow")}
     names = [str(number) for number in range(6)]
-    stored = FeatureSet(names, features, np.array(clips.labels), names, ["a", "b", "c"])
+    stored = FeatureSet(names, {PLAIN: features}, np.array(clips.labels), names, ["a", "b", "c"])
     return {
         "plain": Training(),
         "average and sampler": Training({"ema": 0.9, "balance": "sampler"}),

@@ -48,8 +48,8 @@ def removable_files(root: Path, params: Params) -> list[Path]:
         *frames_files(manifest, params.frames, root),
         *flow_files(manifest, params.frames, params.flow, root),
     }
-    for backbone, mirrored in needed_features(params):
-        needed |= set(feature_files(manifest, params, backbone, root, mirrored=mirrored))
+    for backbone, view in needed_features(params):
+        needed |= set(feature_files(manifest, params, backbone, root, view=view))
     stored = [file for folder in (FRAMES, FLOW, FEATURES) for file in (root / folder).rglob("*") if file.is_file()]
     partial = [file for folder in OUT_FOLDERS for file in (root / folder).rglob(f".*{TEMPORARY_SUFFIX}")]
     return sorted({file for file in stored if file not in needed} | set(partial) | orphaned_checkpoints(root, params))

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 # The value of ingest.group_from that is no regular expression.
 PARENT_FOLDER = "parent_folder"
@@ -167,6 +167,13 @@ class Features(Section):
     weights: dict[str, str] = Field(description="backbone name to a safetensors file of its weights")
 
 
+class Views(Section):
+    """In which views each video is seen, in training by turns and in every answer all of them (see list_views)."""
+
+    num_crops: Literal[1, 3] = Field(default=1, description="squares along the longer side; 1: the whole frame")
+    num_clips: int = Field(default=1, ge=1, description="interleaved subsets of the segments")
+
+
 class Attention(Section):
     """Self-attention of a stream's tokens."""
 
@@ -268,8 +275,20 @@ class Params(Section):
     frames: Frames
     flow: Flow
     features: Features
+    views: Views = Views()
     model: Model
     train: Train
     search: Search
     evaluate: Evaluate
     register_: Register = Field(alias="register")
+
+    @field_validator("views")
+    @classmethod
+    def _clips_share_the_segments(cls, views: Views, info: ValidationInfo) -> Views:
+        frames = info.data.get("frames")
+        if frames is not None and frames.num_segments % views.num_clips:
+            raise ValueError(
+                f"num_clips must divide frames.num_segments, {frames.num_segments}, so that every clip has as many; "
+                "change one of them"
+            )
+        return views

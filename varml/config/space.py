@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from varml.config.faults import faults_of
 from varml.config.params import Params
 from varml.config.tree import get_path, is_searchable, param_type, searchable_paths, set_path
+from varml.config.views import View, list_views
 from varml.errors import Fault
 from varml.ground.registry import nearest_name
 
@@ -146,9 +147,10 @@ def mirrors(params: Params) -> bool:
     return params.train.mirror or bool(node and True in node["choices"])
 
 
-def needed_features(params: Params) -> list[tuple[str, bool]]:
-    """Return of which backbones features are needed, and whether of videos as they are or in a mirror."""
-    return list(product(backbones_of(params), [False, True] if mirrors(params) else [False]))
+def needed_features(params: Params) -> list[tuple[str, View]]:
+    """Return of which backbones features are stored, and in which views of videos."""
+    stored = dict.fromkeys(view.of_all_segments for view in list_views(params.views, mirrors(params)))
+    return list(product(backbones_of(params), stored))
 
 
 def _keys(node: Any) -> Iterator[str]:

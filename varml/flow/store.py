@@ -136,6 +136,13 @@ def mirrored(packed: PackedFlow) -> PackedFlow:
     return flipped
 
 
+def cropped(packed: PackedFlow, rows: slice, columns: slice) -> PackedFlow:
+    """Return what packed flow (..., 2H, W, 1) says of these rows and columns of the frames; a pixel stays a pixel."""
+    planes = packed.reshape(*packed.shape[:-3], 2, -1, *packed.shape[-2:])  # (..., 2, H, W, 1)
+    kept = planes[..., rows, columns, :]
+    return kept.reshape(*packed.shape[:-3], -1, *kept.shape[-2:])
+
+
 def unit_curve(packed: PackedFlow) -> Flow:
     """Return packed flow as (..., H, W, 2) float32 from -1 to 1, still on the square-root curve.
 

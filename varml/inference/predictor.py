@@ -71,5 +71,4 @@ class Predictor:
         pre, ensemble = self.model.description.preprocessing, self.model.ensemble
         flow = clip_flow(frames, pre.flow)
         features = compute_inputs(ensemble.inputs, self.model.backbones, frames, flow, pre.features)
-        batch = {key: {s: values[None] for s, values in streams.items()} for key, streams in features.items()}
-        return np.asarray(ensemble.predict(batch)[0])
+        return np.asarray(ensemble.predict({one: values[None] for one, values in features.items()})[0])

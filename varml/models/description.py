@@ -6,21 +6,23 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
-from varml.config.params import Features, Flow, Frames, Model, Probe, Section
+from varml.config.params import Features, Flow, Frames, Model, Probe, Section, Views
+from varml.config.views import View, list_views
 
-FORMAT = 5
+FORMAT = 6
 # The answer of a model that is not sure enough.
 UNKNOWN = "unknown"
 RGB = 3  # channels
 
 
 class Preprocessing(Section):
-    """From raw video to features, as training had it."""
+    """From raw video to features and views, as training had it."""
 
     probe: Probe
     frames: Frames
     flow: Flow
     features: Features
+    views: Views
 
 
 class BackboneDescription(Section):
@@ -38,8 +40,8 @@ def frozen_key(name: str, in_chans: int) -> str:
 class MemberDescription(Section):
     """A recogniser: its share, its shape, and the key of the backbone of each stream.
 
-    ``dim`` and ``num_steps`` are D and T of its features (B, T, G, D). With ``mirror`` it is shown each video also in a
-    mirror, and both answers are averaged.
+    ``dim`` and ``num_steps`` are D and T of its features (B, T, G, D), those of one clip. With ``mirror`` it is shown
+    each view of a video also in a mirror; its answers on all views are averaged.
     """
 
     weight: float = Field(gt=0, le=1)
@@ -76,6 +78,10 @@ class Description(Section):
                 "they must be the same"
             )
         return self
+
+    def views_of(self, member: MemberDescription) -> list[View]:
+        """Return the views on which ``member`` answers."""
+        return list_views(self.preprocessing.views, member.mirror)
 
     def is_frozen(self, key: str) -> bool:
         """Return whether ``key`` is a backbone whose features the pipeline stores; others are the model's own."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,41 +16,53 @@ import torch
 from torch import Tensor, nn
 
 from varml.config.params import Features as FeatureParams
+from varml.config.views import PLAIN, View
 from varml.flow.store import PackedFlow
 from varml.ground.threads import one_thread
 from varml.models.backbones import Backbone
-from varml.models.features import StreamFeatures, features_of, flow_input, mirror_video, rgb_input
+from varml.models.features import StepFeatures, features_of, flow_input, rgb_input
 from varml.models.recognizer import Recognizer
+from varml.models.views import see, steps_of_clip
 from varml.video.reader import Frames
 
 BATCH = 256
-MIRRORED = "_mirrored"
 Probabilities = npt.NDArray[np.float32]  # (N, K), rows sum to 1
+
+
+class Input(NamedTuple):
+    """What a recogniser reads: the features of a stream by the backbone with this key, of a video in one view."""
+
+    backbone: str
+    stream: str
+    view: View = PLAIN
+
+    @property
+    def of_all_segments(self) -> Input:
+        """The input of which this is a clip."""
+        return self._replace(view=self.view.of_all_segments)
 
 
 @dataclass(frozen=True)
 class Member:
     """A recogniser of an ensemble: its share, and the key of the backbone that gives it the features of a stream.
 
-    With ``mirror`` it answers on the video as it is and in a mirror, each for half of its share.
+    It answers on each of ``views`` for an equal part of its share.
     """
 
     recognizer: Recognizer
     weight: float
     backbones: Mapping[str, str]
-    mirror: bool = False
+    views: Sequence[View] = (PLAIN,)
 
-    @property
-    def views(self) -> list[str]:
-        """What is added to the names of streams in each view that it answers on."""
-        return ["", MIRRORED] if self.mirror else [""]
+    def inputs(self, view: View) -> dict[str, Input]:
+        """Return what it reads of each stream in one of its views."""
+        return {stream: Input(self.backbones[stream], stream, view) for stream in self.recognizer.streams}
 
 
 class Ensemble(nn.Module):
-    """Features by backbone and stream in, calibrated class probabilities out.
+    """Features by backbone, stream and view in, calibrated class probabilities out.
 
-    The features of a stream in a mirror have its name and :data:`MIRRORED`. ``mirror`` (K,) is the place of the class
-    that each class becomes there; without it classes stay.
+    ``mirror`` (K,) is the place of the class that each class becomes in a mirror; without it classes stay.
     """
 
     def __init__(self, members: Sequence[Member], temperature: float, mirror: Sequence[int] | None = None) -> None:
@@ -59,16 +71,16 @@ class Ensemble(nn.Module):
         self.members, self.temperature, self.mirror = list(members), temperature, mirror
 
     @property
-    def inputs(self) -> list[tuple[str, str]]:
-        """The pairs of backbone key and stream, perhaps in a mirror, whose features are read, each once."""
-        read = {(m.backbones[s], s + view) for m in self.members for s in m.recognizer.streams for view in m.views}
-        return sorted(read)
+    def inputs(self) -> list[Input]:
+        """What is read by any member, each once."""
+        read = (m.inputs(view) for m in self.members for view in m.views)
+        return list(dict.fromkeys(one for of_member in read for one in of_member.values()))
 
-    def forward(self, features: Mapping[str, Mapping[str, Tensor]]) -> Tensor:
-        """Return probabilities (B, K) of features, backbone key to stream to (B, T, G, D)."""
+    def forward(self, features: Mapping[Input, Tensor]) -> Tensor:
+        """Return probabilities (B, K) of the features (B, T, G, D) of each of ``inputs``."""
         return with_temperature(self.scores(features), self.temperature)
 
-    def scores(self, features: Mapping[str, Mapping[str, Tensor]]) -> Tensor:
+    def scores(self, features: Mapping[Input, Tensor]) -> Tensor:
         """Return the logits (B, K) of a single member and view, or the logarithm of the mean of all probabilities."""
         answers = [(member, view) for member in self.members for view in member.views]
         logits = [self._logits(member, view, features) for member, view in answers]
@@ -77,23 +89,21 @@ class Ensemble(nn.Module):
         weights = [math.log(member.weight / len(member.views)) for member, _ in answers]
         return torch.stack([s.log_softmax(-1) + w for s, w in zip(logits, weights, strict=True)]).logsumexp(0)
 
-    def _logits(self, member: Member, view: str, features: Mapping[str, Mapping[str, Tensor]]) -> Tensor:
-        logits = member.recognizer(_of_member(member, view, features))
-        return logits[:, self.mirror] if view and self.mirror is not None else logits
+    def _logits(self, member: Member, view: View, features: Mapping[Input, Tensor]) -> Tensor:
+        logits = member.recognizer({stream: features[one] for stream, one in member.inputs(view).items()})
+        return logits[:, self.mirror] if view.mirrored and self.mirror is not None else logits
 
-    def predict(
-        self, features: Mapping[str, Mapping[str, npt.NDArray[Any]]], *, calibrated: bool = True
-    ) -> Probabilities:
-        """Return probabilities (N, K) of features, backbone key to stream to (N, T, G, D).
+    def predict(self, features: Mapping[Input, npt.NDArray[Any]], *, calibrated: bool = True) -> Probabilities:
+        """Return probabilities (N, K) of the features (N, T, G, D) of each of ``inputs``.
 
         Those that are not ``calibrated`` are what the members say, before the temperature.
         """
-        tensors = {k: {s: torch.from_numpy(a) for s, a in streams.items()} for k, streams in features.items()}
-        (num_videos,) = {len(array) for streams in features.values() for array in streams.values()}
+        tensors = {read: torch.from_numpy(array) for read, array in features.items()}
+        (num_videos,) = {len(array) for array in features.values()}
         self.eval()
         with one_thread(), torch.inference_mode():
             batches = torch.arange(num_videos).split(BATCH)
-            scores = [self.scores({k: _chosen(streams, b) for k, streams in tensors.items()}) for b in batches]
+            scores = [self.scores({read: values[b].float() for read, values in tensors.items()}) for b in batches]
             parts = [with_temperature(s, self.temperature if calibrated else 1.0) for s in scores]
         return np.asarray(torch.cat(parts).numpy())
 
@@ -104,31 +114,26 @@ def with_temperature(scores: Tensor, temperature: float) -> Tensor:
 
 
 def compute_inputs(
-    inputs: Sequence[tuple[str, str]],
+    inputs: Sequence[Input],
     backbones: Mapping[str, Backbone],
     frames: Frames,
     packed_flow: PackedFlow,
     params: FeatureParams,
-) -> dict[str, StreamFeatures]:
-    """Return the features of one video, backbone key to stream to (T, G, D) float16, for each of ``inputs`` once.
+) -> dict[Input, StepFeatures]:
+    """Return the features (T, G, D) float16 of one video for each of ``inputs``.
 
-    ``frames`` and ``packed_flow`` are as stored (see :func:`varml.models.features.compute_features`).
+    ``frames`` and ``packed_flow`` are as stored (see :func:`varml.models.features.compute_features`). The segments of
+    all clips are seen at once, as those of stored features are.
     """
-    videos = {"": (frames, packed_flow)}
-    if any(stream.endswith(MIRRORED) for _, stream in inputs):
-        videos[MIRRORED] = mirror_video(frames, packed_flow)
-    features: dict[str, StreamFeatures] = {}
-    for key, read in inputs:
-        stream = read.removesuffix(MIRRORED)
-        seen, flow = videos[read.removeprefix(stream)]
-        images = rgb_input(backbones[key], seen, params) if stream == "rgb" else flow_input(flow, params)
-        features.setdefault(key, {})[read] = features_of(backbones[key], images, params)
-    return features
+    seen = {
+        one: _look(one, backbones[one.backbone], *see(frames, packed_flow, one.view), params)
+        for one in dict.fromkeys(asked.of_all_segments for asked in inputs)
+    }
+    return {asked: steps_of_clip(seen[asked.of_all_segments], asked.view, len(frames)) for asked in inputs}
 
 
-def _of_member(member: Member, view: str, features: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    return {stream: features[member.backbones[stream]][stream + view] for stream in member.recognizer.streams}
-
-
-def _chosen(streams: Mapping[str, Tensor], positions: Tensor) -> dict[str, Tensor]:
-    return {stream: values[positions].float() for stream, values in streams.items()}
+def _look(
+    one: Input, backbone: Backbone, frames: Frames, packed_flow: PackedFlow, params: FeatureParams
+) -> StepFeatures:
+    images = rgb_input(backbone, frames, params) if one.stream == "rgb" else flow_input(packed_flow, params)
+    return features_of(backbone, images, params)

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from varml.config.params import Params
+from varml.config.views import PLAIN, View
 from varml.flow.store import flow_keys
 from varml.ground.content_key import content_key
 from varml.ground.paths import FEATURES
@@ -22,15 +23,17 @@ SUFFIX = ".safetensors"
 
 
 def feature_files(
-    manifest: pd.DataFrame, params: Params, backbone: str, root: Path = Path(), *, mirrored: bool = False
+    manifest: pd.DataFrame, params: Params, backbone: str, root: Path = Path(), *, view: View = PLAIN
 ) -> list[Path]:
     """Return the file of features of each row for one backbone, in the project at ``root``.
 
-    Those of a video that is ``mirrored`` lie in a file of their own, for one may be wanted without the other.
+    Those of a crop and of a mirrored video lie in files of their own, for one may be wanted without the others. Those
+    of a clip are in the file of all segments.
     """
     values = params.features.model_dump(exclude={"weights"})
     weights = weights_identity(backbone, params.features.weights)
     fixed: dict[str, Any] = {"backbone": backbone, "weights": weights, "features": values, "version": VERSION}
-    fixed |= {"mirrored": True} if mirrored else {}
+    fixed |= {"mirrored": True} if view.mirrored else {}
+    fixed |= {"crop": view.crop} if view.crop is not None else {}
     keys = [content_key(flow=key, **fixed) for key in flow_keys(manifest, params.frames, params.flow)]
     return [root / FEATURES / backbone / f"{key}{SUFFIX}" for key in keys]

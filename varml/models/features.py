@@ -22,11 +22,13 @@ from safetensors.numpy import save
 from torch import Tensor
 
 from varml.config.params import Features as FeatureParams
-from varml.flow.store import PackedFlow, mirrored, read_packed_flow
+from varml.config.views import PLAIN, View
+from varml.flow.store import PackedFlow, read_packed_flow
 from varml.ground.atomic import write_bytes
 from varml.ground.threads import one_thread
 from varml.models.backbones import RGB, Backbone, build_backbone
 from varml.models.flow_images import flow_channels, flow_images, standardise_flow
+from varml.models.views import see
 from varml.video.frames import middle_of, read_frames
 from varml.video.reader import Frames
 
@@ -45,14 +47,12 @@ class FeatureTask:
     target: Path
     backbone: str
     params: FeatureParams
-    mirrored: bool = False
+    view: View = PLAIN
 
 
 def extract_features(task: FeatureTask) -> None:
-    """Store the features of both streams of one video, as it is or in a mirror."""
-    frames, flow = read_frames(task.frames), read_packed_flow(task.flow)
-    if task.mirrored:
-        frames, flow = mirror_video(frames, flow)
+    """Store the features of both streams of one video in one view."""
+    frames, flow = see(read_frames(task.frames), read_packed_flow(task.flow), task.view)
     backbones = _loaded_backbones(task.backbone, task.params.model_dump_json(), flow.shape[1] + 1)
     with one_thread():
         features = compute_features(backbones, frames, flow, task.params)
@@ -83,11 +83,6 @@ def compute_features(
     """
     streams = {"rgb": rgb_input(backbones["rgb"], frames, params), "flow": flow_input(packed_flow, params)}
     return {stream: features_of(backbones[stream], images, params) for stream, images in streams.items()}
-
-
-def mirror_video(frames: Frames, packed_flow: PackedFlow) -> tuple[Frames, PackedFlow]:
-    """Return stored frames (S, F, H, W, 3) and packed flow (S, F-1, 2H, W, 1) as a mirror shows them."""
-    return np.ascontiguousarray(frames[:, :, :, ::-1]), mirrored(packed_flow)
 
 
 def rgb_input(backbone: Backbone, frames: Frames, params: FeatureParams) -> Tensor:

@@ -53,9 +53,10 @@ class LoadedModel:
         # Here and not above: torch is slow to import, and whoever only checks a model needs none.
         from varml.models.ensemble import Ensemble, Member
 
-        pairs = zip(self.recognizers, self.description.members, strict=True)
-        members = [Member(recognizer, m.weight, m.backbones, m.mirror) for recognizer, m in pairs]
-        return Ensemble(members, self.description.temperature, self.description.mirror)
+        said = self.description
+        pairs = zip(self.recognizers, said.members, strict=True)
+        members = [Member(recognizer, m.weight, m.backbones, said.views_of(m)) for recognizer, m in pairs]
+        return Ensemble(members, said.temperature, said.mirror)
 
     @property
     def networks(self) -> dict[str, nn.Module]:

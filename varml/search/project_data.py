@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,6 +10,7 @@ import pandas as pd
 from varml.config.params import Params
 from varml.config.space import mirrors
 from varml.config.tree import get_path, searchable_paths
+from varml.config.views import list_views
 from varml.data.dataset import FeatureSet
 from varml.data.manifest import class_names
 from varml.data.mirror_pairs import mirrored_positions
@@ -62,7 +62,13 @@ def study_name(rows: pd.DataFrame, params: Params, backbones: list[str]) -> str:
         data=rows[["video_id", "label", "group", "split"]].to_numpy().tolist(),
         # A fusion of the user's own may be another one under the same name.
         **({"plugins": plugin_digests(params.plugins)} if params.plugins else {}),
-        features={name: [Path(f).name for f in feature_files(rows, params, name)] for name in backbones},
+        features={name: _feature_names(rows, params, name) for name in backbones},
+        **({"clips": params.views.num_clips} if params.views.num_clips > 1 else {}),
         mirror=mirrored_positions(params.data.mirror_pairs, class_names(rows)) if mirrors(params) else [],
     )
     return f"varml-{key[:12]}"
+
+
+def _feature_names(rows: pd.DataFrame, params: Params, backbone: str) -> list[str]:
+    stored = dict.fromkeys(view.of_all_segments for view in list_views(params.views, mirror=False))
+    return [file.name for view in stored for file in feature_files(rows, params, backbone, view=view)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, tee
 from typing import NamedTuple
@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from varml.config.params import Features as FeatureParams
+from varml.config.views import PLAIN, View
 from varml.models.backbones import Backbone
 from varml.models.features import features_of, flow_input, rgb_input
-from varml.training.batches import Batch, Draw
+from varml.training.batches import Batch, Draw, draw_views
 from varml.training.clips import AugmentedClips, ClipSet, Place, StoredClip, load_clips
 from varml.training.reproducible import generator_of
 from varml.video.transforms.mixup import Mix, draw_mixes, mixed
@@ -33,6 +34,9 @@ class AugmentedImages:
     It is a BatchSource. The images are standardised as ``backbones``, stream by stream, expect them. ``strength`` is
     from 0 to 1; at 0 the images are those of stored clips. Equal ``seed`` gives equal batches, whatever
     ``num_workers``: the processes that read and change clips while a network computes here (0: none).
+
+    A clip is seen in one of ``views``, drawn as for stored features: answers are averaged over these views and no
+    others, and a recogniser is made for the number of steps that they have.
     """
 
     clips: ClipSet
@@ -41,6 +45,7 @@ class AugmentedImages:
     strength: float
     seed: int
     num_workers: int
+    views: Sequence[View] = (PLAIN,)
 
     def batches(self, draws: Iterator[Draw], streams: tuple[str, ...]) -> Iterator[Batch]:
         """Yield the batch of each draw; raises StoreError where stored frames or flow are missing or damaged."""
@@ -65,9 +70,9 @@ class AugmentedImages:
         return draw_mixes(len(draw.positions), self.strength, generator)
 
     def _places(self, draw: Draw) -> Iterator[Place]:
-        positions = draw.positions.tolist()
+        positions, seen = draw.positions.tolist(), draw_views(draw, len(self.views), self.seed).tolist()
         for row in self._needed_rows(draw):
-            yield Place(draw.epoch, draw.number, row, positions[row])
+            yield Place(draw.epoch, draw.number, row, positions[row], self.views[seen[row]])
 
     def _needed_rows(self, draw: Draw) -> list[int]:
         # Those of other processes too where they are laid over own ones.

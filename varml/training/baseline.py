@@ -8,6 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from varml.config.views import View
 from varml.data.dataset import FeatureSet, mean_of_views
 from varml.training.loop import Probabilities
 
@@ -23,8 +24,8 @@ def make_probe() -> Pipeline:
 
 def fit_baseline(training: FeatureSet) -> Pipeline:
     """Return a fitted scikit-learn pipeline over the mean features of both streams, in each view of the videos."""
-    features = np.concatenate([view.means() for view in training.views])
-    labels = np.concatenate([view.labels for view in training.views])
+    features = np.concatenate([training.means_in(view) for view in training.features])
+    labels = np.concatenate([training.labels_in(view) for view in training.features])
     # Few groups can leave a fold one class to train on; there is nothing to regress then.
     one_class = len(np.unique(labels)) < 2
     classifier = make_pipeline(DummyClassifier(strategy="prior")) if one_class else make_probe()
@@ -33,10 +34,11 @@ def fit_baseline(training: FeatureSet) -> Pipeline:
 
 def predict_baseline(baseline: Pipeline, features: FeatureSet) -> Probabilities:
     """Return class probabilities (N, K) float32; a class that training never showed has probability 0."""
-    return mean_of_views([_predict_view(baseline, view) for view in features.views], features.mirror)
+    answers = {view: _predict_view(baseline, features, view) for view in features.features}
+    return mean_of_views(answers, features.mirror)
 
 
-def _predict_view(baseline: Pipeline, features: FeatureSet) -> Probabilities:
+def _predict_view(baseline: Pipeline, features: FeatureSet, view: View) -> Probabilities:
     probabilities = np.zeros((len(features), len(features.classes)), dtype=np.float32)
-    probabilities[:, baseline.classes_] = baseline.predict_proba(features.means())
+    probabilities[:, baseline.classes_] = baseline.predict_proba(features.means_in(view))
     return probabilities

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from varml.config.params import Train
+from varml.config.views import View
 from varml.data.dataset import FeatureSet
 from varml.training.balance import epoch_orders
 from varml.training.reproducible import generator_of
@@ -95,30 +96,33 @@ def own_share(draw: Draw, rank: int, num_processes: int) -> Draw:
 
 
 class StoredFeatures:
-    """Features that are in memory, the same in every epoch but for the mirror.
+    """Features that are in memory, the same in every epoch but for the view.
 
-    Where features of videos in a mirror are stored too, each video is seen there half of the time, under the class that
-    it has there; when follows from ``seed``.
+    Each time that a video is drawn it is seen in one of its views, under the class that it has there; in which one
+    follows from ``seed``.
     """
 
     def __init__(self, features: FeatureSet, seed: int = 0) -> None:
-        self._views, self._seed = features.views, seed
-        self._labels = torch.stack([torch.from_numpy(view.labels) for view in self._views])  # (V, N)
+        self._features, self._seed = features, seed
+        labels = [torch.from_numpy(features.labels_in(view)) for view in features.features]
+        self._labels = torch.stack(labels)  # (V, N)
 
     def batches(self, draws: Iterator[Draw], streams: tuple[str, ...]) -> Iterator[Batch]:
         """Yield the batch of each draw."""
-        # Two views lie apart in memory; a batch takes rows of both.
-        stored = [stream_tensors(view, streams) for view in self._views]
+        # Views lie apart in memory; a batch takes rows of all.
+        stored = [stream_tensors(self._features, view, streams) for view in self._features.features]
         for draw in draws:
-            seen, positions = self._seen(draw)[draw.own_rows], draw.own_positions
+            seen, positions = draw_views(draw, len(stored), self._seed)[draw.own_rows], draw.own_positions
             yield Batch(_of_views(stored, seen, positions), self._labels[seen, positions])
 
-    def _seen(self, draw: Draw) -> Tensor:
-        """Return which view is seen of each video of a batch, (B,) int64."""
-        if len(self._views) == 1:
-            return torch.zeros(len(draw.positions), dtype=torch.int64)
-        generator = generator_of("mirror", self._seed, draw.epoch, draw.number)
-        return torch.randint(len(self._views), (len(draw.positions),), generator=generator)
+
+def draw_views(draw: Draw, num_views: int, seed: int) -> Tensor:
+    """Return in which of its views each video of a batch is seen, (B,) int64, all rows, whichever process has them."""
+    if num_views == 1:
+        return torch.zeros(len(draw.positions), dtype=torch.int64)
+    # The first views were those of a mirror; under another name trainings would come out otherwise.
+    generator = generator_of("mirror", seed, draw.epoch, draw.number)
+    return torch.randint(num_views, (len(draw.positions),), generator=generator)
 
 
 def _of_views(stored: Sequence[Mapping[str, Tensor]], seen: Tensor, positions: Tensor) -> dict[str, Tensor]:
@@ -130,14 +134,14 @@ def _of_views(stored: Sequence[Mapping[str, Tensor]], seen: Tensor, positions: T
     return {stream: torch.cat([part[stream] for part in parts])[order] for stream in stored[0]}
 
 
-def stream_tensors(features: FeatureSet, streams: tuple[str, ...]) -> dict[str, Tensor]:
-    """Return the features of ``streams`` as tensors (N, T, G, D) float16 that share memory with the arrays."""
-    return {stream: torch.from_numpy(features.features[stream]) for stream in streams}
+def stream_tensors(features: FeatureSet, view: View, streams: tuple[str, ...]) -> dict[str, Tensor]:
+    """Return the features of ``streams`` in one view as tensors (N, T, G, D) float16 that share the arrays' memory."""
+    return {stream: torch.from_numpy(features.features[view][stream]) for stream in streams}
 
 
 def all_views(features: FeatureSet, streams: tuple[str, ...]) -> dict[str, Tensor]:
     """Return the features of ``streams`` in all views of the videos, one after the other, (V*N, T, G, D) float16."""
-    first, *others = [stream_tensors(view, streams) for view in features.views]
+    first, *others = [stream_tensors(features, view, streams) for view in features.features]
     # A single view is as large as all that is in memory, and need not be copied.
     return {stream: torch.cat([first[stream], *(o[stream] for o in others)]) for stream in streams} if others else first
 

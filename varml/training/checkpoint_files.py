@@ -11,7 +11,7 @@ from varml.ground.paths import MANIFEST, PLUGINS, WEIGHTS, state_folder
 from varml.training.checkpoint import Checkpoint
 
 # Raise it when the same training may give other weights, or its checkpoint holds something else.
-VERSION = 1
+VERSION = 2
 SUFFIX = ".checkpoint"
 
 
@@ -41,7 +41,7 @@ def remove_checkpoint(winner: Params, root: Path = Path()) -> None:
 
 def _training_key(winner: Params, root: Path) -> str:
     """Return what changes with all that makes the weights: data, params and the libraries that compute."""
-    sections = ("frames", "flow", "features", "model")
+    sections = ("frames", "flow", "features", "views", "model")
     return content_key(
         version=VERSION,
         libraries={name: version(name) for name in ("torch", "timm")},

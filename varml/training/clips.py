@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -12,9 +12,11 @@ import numpy.typing as npt
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from varml.config.views import PLAIN, View
 from varml.errors import VarmlError
 from varml.flow.store import PackedFlow, compand, read_flow
 from varml.ground.plugins import with_plugins
+from varml.models.views import see
 from varml.training.reproducible import generator_of
 from varml.video.frames import read_middle_frames
 from varml.video.reader import Frames
@@ -45,12 +47,13 @@ class ClipSet:
 
 
 class Place(NamedTuple):
-    """Where a clip stands in a training: in which epoch, batch and row of the batch, and which video it is of."""
+    """Where a clip stands in a training: in which epoch, batch and row of the batch, of which video, in which view."""
 
     epoch: int
     number: int
     row: int
     position: int
+    view: View = PLAIN
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class StoredClip:
 
 
 class AugmentedClips(Dataset[StoredClip | VarmlError]):
-    """Clips by their place, changed with ``strength`` from 0 to 1.
+    """Clips by their place, changed with ``strength`` from 0 to 1, then seen in a view.
 
     What a clip becomes follows from ``seed`` and its place alone, whichever process reads it.
     """
@@ -83,7 +86,8 @@ class AugmentedClips(Dataset[StoredClip | VarmlError]):
         except VarmlError as error:
             return error
         generator = generator_of("clip", self._seed, place.epoch, place.number, place.row)
-        return as_stored(augment(clip, self._strength, generator), self._clips.bound_px)
+        changed = as_stored(augment(clip, self._strength, generator), self._clips.bound_px)
+        return in_view(changed, place.view, self._clips.mirror)
 
 
 def load_clips(clips: AugmentedClips, places: Iterable[Place], num_workers: int) -> Iterator[StoredClip]:
@@ -111,6 +115,11 @@ def as_stored(clip: ClipTensors, bound_px: float) -> StoredClip:
     levels = (clip.rgb * 255).round_().clamp_(0, 255).byte()
     frames = levels.movedim(2, -1).contiguous().numpy()
     return StoredClip(frames, compand(clip.flow.movedim(2, -1).numpy(), bound_px), clip.label.numpy())
+
+
+def in_view(clip: StoredClip, view: View, mirror: Sequence[int]) -> StoredClip:
+    """Return what ``view`` shows of a clip; ``mirror`` (K,) is the class that each class becomes in a mirror."""
+    return StoredClip(*see(clip.frames, clip.flow, view), clip.label[mirror] if view.mirrored else clip.label)
 
 
 def _start_worker(_: int) -> None:

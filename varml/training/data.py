@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from varml.config.params import Params
-from varml.data.dataset import FeatureSet, load_feature_set
+from varml.config.views import View, list_views
+from varml.data.dataset import FeatureSet, StreamArrays, load_feature_arrays
 from varml.data.manifest import class_names
 from varml.data.mirror_pairs import mirrored_positions
 from varml.flow.store import flow_files
 from varml.models.feature_files import feature_files
+from varml.models.views import steps_of_clip
 from varml.training.clips import ClipSet
 from varml.video.frames import frames_files
 
@@ -30,14 +34,33 @@ def load_features(
 ) -> FeatureSet:
     """Return the features of the videos of ``splits`` for one backbone, in the order of the manifest.
 
-    Those of the videos in a mirror come along where ``mirrored``. The project is at ``root``.
+    They are seen in the views of ``params.views``, and where ``mirrored`` in a mirror too. The project is at ``root``.
+    Raises StoreError where a file is missing or damaged.
     """
     rows, classes = manifest[manifest["split"].isin(splits)], class_names(manifest)
-    files = feature_files(rows, params, backbone, root)
-    if not mirrored:
-        return load_feature_set(rows, files, classes)
-    mirrored_files = feature_files(rows, params, backbone, root, mirrored=True)
-    return load_feature_set(rows, files, classes, mirrored_files, mirrored_positions(params.data.mirror_pairs, classes))
+    return FeatureSet(
+        video_ids=rows["video_id"].tolist(),
+        features=load_views(rows, params, backbone, list_views(params.views, mirrored), root),
+        labels=np.asarray([classes.index(label) for label in rows["label"]], dtype=np.int64),
+        groups=rows["group"].tolist(),
+        classes=classes,
+        mirror=mirrored_positions(params.data.mirror_pairs, classes),
+    )
+
+
+def load_views(
+    rows: pd.DataFrame, params: Params, backbone: str, views: Sequence[View], root: Path = Path()
+) -> dict[View, StreamArrays]:
+    """Return the stored features of the manifest's ``rows`` in each of ``views``, stream to (N, T, G, D) float16."""
+    stored = {
+        view: load_feature_arrays(feature_files(rows, params, backbone, root, view=view))
+        for view in dict.fromkeys(view.of_all_segments for view in views)
+    }
+    num_segments = params.frames.num_segments
+    return {
+        view: {s: steps_of_clip(array, view, num_segments) for s, array in stored[view.of_all_segments].items()}
+        for view in views
+    }
 
 
 def list_clips(

@@ -40,7 +40,11 @@ def train_model(
         backbones={key: BackboneDescription(name=b.name, in_chans=b.in_chans) for key, b in backbones.items()},
         members=[member.description for member in refitted],
         preprocessing=Preprocessing(
-            probe=params.ingest.probe, frames=params.frames, flow=params.flow, features=params.features
+            probe=params.ingest.probe,
+            frames=params.frames,
+            flow=params.flow,
+            features=params.features,
+            views=params.views,
         ),
     )
     state = estimator_state(params.flow.estimator, params.flow.weights)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from varml.config.params import Model, Train, TrainPrecision
+from varml.config.views import View
 from varml.data.dataset import FeatureSet, mean_of_views
 from varml.ground.threads import one_thread
 from varml.metrics.classification import accuracy
@@ -152,12 +153,13 @@ def train_network(
 
 def predict(recognizer: nn.Module, features: FeatureSet) -> Probabilities:
     """Return the class probabilities of each video, (N, K) float32, the mean of its views."""
-    return mean_of_views([_predict_view(recognizer, view) for view in features.views], features.mirror)
+    answers = {view: _predict_view(recognizer, features, view) for view in features.features}
+    return mean_of_views(answers, features.mirror)
 
 
-def _predict_view(recognizer: nn.Module, features: FeatureSet) -> Probabilities:
+def _predict_view(recognizer: nn.Module, features: FeatureSet, view: View) -> Probabilities:
     recognizer.eval()
-    inputs = stream_tensors(features, recognizer.streams)  # type: ignore[arg-type]
+    inputs = stream_tensors(features, view, recognizer.streams)  # type: ignore[arg-type]
     with one_thread(), torch.inference_mode():
         parts = [
             recognizer(chosen_features(inputs, chosen)).softmax(-1)

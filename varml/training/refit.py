@@ -10,6 +10,7 @@ from functools import cache
 import pandas as pd
 
 from varml.config.params import Params
+from varml.config.views import list_views
 from varml.data.dataset import FeatureSet
 from varml.data.manifest import class_names
 from varml.data.mirror_pairs import mirror_warnings
@@ -112,6 +113,7 @@ class Refitter:
             strength=params.train.augment,
             seed=params.seed,
             num_workers=min(resolve_num_workers(params.engine.num_workers), MAX_READERS),
+            views=list_views(params.views, params.train.mirror),
         )
 
     def _build(self, name: str) -> StreamBackbones:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from scipy.optimize import minimize_scalar
 
+from varml.config.views import View
 from varml.data.dataset import FeatureSet, mean_of_views
 from varml.data.splits import Positions
 from varml.ground.threads import one_thread
@@ -61,13 +62,16 @@ def predict_streams(recognizer: Recognizer, features: FeatureSet) -> StreamProba
     """Return what each stream alone says of each video, or None where the fusion has no weight to fit."""
     if WEIGHT not in dict(recognizer.fusion.named_buffers(recurse=False)):
         return None
-    views = [_predict_view(recognizer, view) for view in features.views]
-    return {s: mean_of_views([view[s] for view in views], features.mirror) for s in recognizer.streams}
+    views = {view: _predict_view(recognizer, features, view) for view in features.features}
+    return {
+        stream: mean_of_views({view: said[stream] for view, said in views.items()}, features.mirror)
+        for stream in recognizer.streams
+    }
 
 
-def _predict_view(recognizer: Recognizer, features: FeatureSet) -> StreamProbabilities:
+def _predict_view(recognizer: Recognizer, features: FeatureSet, view: View) -> StreamProbabilities:
     recognizer.eval()
-    inputs = stream_tensors(features, recognizer.streams)
+    inputs = stream_tensors(features, view, recognizer.streams)
     with one_thread(), torch.inference_mode():
         parts = [
             recognizer.stream_scores(chosen_features(inputs, chosen))
