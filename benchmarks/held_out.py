@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -31,16 +32,20 @@ from varml.training.loop import Probabilities, fit, predict
 from varml.training.out_of_fold import OutOfFold, fold_numbers
 from varml.video.frames import read_frames
 
-VERSION = 1
+VERSION = 2
 NUM_SEEDS, NUM_FOLDS, NUM_RANKED, MAX_MEMBERS = 3, 4, 5, 5
 LR = 3e-3
-# The trials of every search: no attention and some, each way to bring the streams together.
+# The trials of every search, as fusion, pooling and depth of attention.
 TRIALS: tuple[dict[str, Any], ...] = tuple(
-    {"model.fusion": fusion, "model.attention.depth": depth, "train.lr": LR}
-    for depth in (0, 1)
-    for fusion in ("rgb", "flow", "late", "concat", "gated")
+    {"model.fusion": fusion, "model.pooling": pooling, "model.attention.depth": depth, "train.lr": LR}
+    for fusion, pooling, depth in [
+        *product(("late", "concat"), ("mean", "thirds"), (0, 1)),
+        *product(("rgb", "flow", "gated"), ("thirds",), (0,)),
+        ("cross_attention", "mean", 1),
+    ]
 )
-NAMES = {0: "mean", 1: "attention"}
+# What is shown without the mirror too.
+SHOWN = TRIALS[2]
 SEEN, ASKED, ELSEWHERE = "seen", "asked", "elsewhere"  # splits of a manifest
 FINETUNING = {"train.unfreeze": "last_stage", "train.augment": 0.3}
 
@@ -56,8 +61,9 @@ class Answers:
 
 
 def trial_name(values: dict[str, Any]) -> str:
-    """Return a name such as ``late, attention``."""
-    return f"{values['model.fusion']}, {NAMES[values['model.attention.depth']]}"
+    """Return a name such as ``late, thirds, attention``."""
+    depth = values["model.attention.depth"]
+    return ", ".join([values["model.fusion"], values["model.pooling"], *(["attention"] if depth else [])])
 
 
 def answer_group(task: tuple[Stored, str, str, bool]) -> Answers:
@@ -65,10 +71,13 @@ def answer_group(task: tuple[Stored, str, str, bool]) -> Answers:
     stored, name, group, end_to_end = task
     torch.set_num_threads(1)
     file = _file(stored, name, group)
+    file.parent.mkdir(parents=True, exist_ok=True)
     answers = Answers(**json.loads(file.read_text())) if file.exists() else Answers(name, group)
     held_out = _HeldOut(stored, name, group)
     if not answers.right:
-        held_out.answer_on_features(answers)
+        said = held_out.answer_on_features(answers)
+        # Another rule of choosing can be judged by these without training anything again.
+        np.savez(file.with_suffix(".npz"), allow_pickle=False, **said)
         write_json(file, asdict(answers))
     if end_to_end and "end to end" not in answers.right:
         held_out.answer_end_to_end(answers)
@@ -88,8 +97,8 @@ class _HeldOut:
         labels = [self.training.classes[label] for label in self.training.labels]
         self.folds, _ = make_folds(labels, self.training.groups, NUM_FOLDS, self.params.seed)
 
-    def answer_on_features(self, answers: Answers) -> None:
-        """Add the answers of what is trained on cached features."""
+    def answer_on_features(self, answers: Answers) -> dict[str, np.ndarray]:
+        """Add the answers of what is trained on cached features; return what the trials said, out of fold and here."""
         baseline = fit_baseline(self.training)
         self._judge(answers, "logistic regression", predict_baseline(baseline, self.testing))
         plain = predict_baseline(fit_baseline(self.training.unmirrored), self.testing.unmirrored)
@@ -97,8 +106,7 @@ class _HeldOut:
         said = [self._refitted(values) for values in TRIALS]
         for values, probabilities in zip(TRIALS, said, strict=True):
             self._judge(answers, trial_name(values), probabilities)
-        late = {"model.fusion": "late", "model.attention.depth": 1, "train.lr": LR, "train.mirror": False}
-        self._judge(answers, "late, attention, no mirror", self._refitted(late))
+        self._judge(answers, f"{trial_name(SHOWN)}, no mirror", self._refitted({**SHOWN, "train.mirror": False}))
         oof = self._out_of_fold()
         ranks = sorted(range(len(TRIALS)), key=lambda i: oof.figures("top1", oof.probabilities[i]), reverse=True)
         answers.chosen.update(TRIALS[ranks[0]])
@@ -107,11 +115,14 @@ class _HeldOut:
         ranked = OutOfFold(oof.video_ids, oof.labels, oof.folds, oof.probabilities[kept])
         weights = select(ranked, "top1", MAX_MEMBERS).weights
         self._judge(answers, "chosen, ensemble where it pays", weighted_mean(np.stack(said)[kept], weights))
+        found: dict[str, np.ndarray] = {"oof": oof.probabilities, "labels": oof.labels, "folds": oof.folds}
+        return found | {"testing": np.stack(said), "testing_labels": self.testing.labels}
 
     def answer_end_to_end(self, answers: Answers) -> None:
         """Add the answers of the chosen one after training on pixels, and of an untuned TSN."""
         self._judge(answers, "end to end", self._finetuned({**answers.chosen, **FINETUNING}))
-        tsn = {"model.fusion": "rgb", "model.attention.depth": 0, "train.mirror": False, "train.num_epochs": 1}
+        tsn = {"model.fusion": "rgb", "model.pooling": "mean", "model.attention.depth": 0}
+        tsn |= {"train.mirror": False, "train.num_epochs": 1}
         self._judge(answers, "TSN", self._finetuned({**tsn, "train.unfreeze": "all", "train.augment": 0.0}))
 
     def _judge(self, answers: Answers, name: str, probabilities: Probabilities) -> None:

@@ -7,14 +7,14 @@ from importlib.metadata import version
 
 from scipy.stats import binomtest
 
-from benchmarks.held_out import NUM_FOLDS, NUM_SEEDS, TRIALS, Answers, trial_name
+from benchmarks.held_out import NUM_FOLDS, NUM_SEEDS, SHOWN, TRIALS, Answers, trial_name
 from benchmarks.stored import Stored
 
 ROWS = [
     "logistic regression, no mirror",
     "logistic regression",
     *map(trial_name, TRIALS),
-    "late, attention, no mirror",
+    f"{trial_name(SHOWN)}, no mirror",
     "TSN",
     "chosen",
     "chosen, ensemble where it pays",

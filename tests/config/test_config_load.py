@@ -27,11 +27,11 @@ def test_the_shipped_params_load(shipped: Path):
     assert parse_params(shipped.read_text(encoding="utf-8")) == params
 
 
-@pytest.mark.parametrize("written", ["1e-3", "1E-3", "0.001", "1.0e-3"])
+@pytest.mark.parametrize("written", ["3e-3", "3E-3", "0.003", "3.0e-3"])
 def test_scientific_notation_is_a_number(shipped: Path, written: str):
-    text = shipped.read_text(encoding="utf-8").replace("lr: 1e-3 ", f"lr: {written} ")
+    text = shipped.read_text(encoding="utf-8").replace("lr: 3e-3 ", f"lr: {written} ")
     assert f"lr: {written} " in text
-    assert parse_params(text).train.lr == 0.001
+    assert parse_params(text).train.lr == 0.003
 
 
 def test_params_do_not_change_after_reading(shipped: Path):
@@ -66,7 +66,7 @@ IN_TWOS = "must be null or a list of pairs of class names, such as [[walk_left, 
         ("flow.bound_px", [16], "Input should be a valid number"),
         ("model.dropout", 1, "Input should be less than 1"),
         ("model.attention.depth", 7, "Input should be less than or equal to 6"),
-        ("model.pooling", "max", "Input should be 'mean' or 'attentive'"),
+        ("model.pooling", "max", "Input should be 'mean', 'thirds' or 'attentive'"),
         ("model.stream_dropout", 1, "Input should be less than 1"),
         ("features.flow_images", "stacked", "Input should be 'direction', 'magnitude', 'both' or 'stack'"),
         ("views.num_crops", 2, "Input should be 1 or 3"),

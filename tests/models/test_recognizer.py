@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from varml.config.params import Model
+from varml.config.params import Model, Pooling
 from varml.errors import ModelError, UnknownNameError
 from varml.models.attention import attention_kinds
 from varml.models.fusion import Fusion, fusions
+from varml.models.pooling import ThirdsPooling
 from varml.models.recognizer import Recognizer
 
 NUM_STEPS = {"rgb": 2, "flow": 4}
@@ -36,7 +37,7 @@ def random_features(factor: float = 1, seed: int = 1) -> dict[str, Tensor]:
 @pytest.mark.parametrize("fusion", fusions.names())
 @pytest.mark.parametrize("kind", attention_kinds.names())
 @pytest.mark.parametrize("depth", [0, 1])
-@pytest.mark.parametrize("pooling", ["mean", "attentive"])
+@pytest.mark.parametrize("pooling", get_args(Pooling))
 def test_gradients_reach_every_parameter(model: Model, fusion: str, kind: str, depth: int, pooling: str) -> None:
     recognizer = build(model, fusion=fusion, kind=kind, depth=depth, pooling=pooling)
     assert tuple(recognizer.encoders) == fusions[fusion].streams
@@ -53,6 +54,26 @@ def test_each_video_is_seen_by_itself(model: Model, fusion: str, kind: str) -> N
     recognizer, features = build(model, fusion=fusion, kind=kind, pooling="attentive").eval(), random_features()
     alone = recognizer({stream: values[1:2] for stream, values in features.items()})
     assert torch.allclose(recognizer(features)[1:2], alone, atol=1e-5)
+
+
+@pytest.mark.parametrize("fusion", fusions.names())
+@pytest.mark.parametrize("kind", attention_kinds.names())
+@pytest.mark.parametrize("depth", [0, 1])
+@pytest.mark.parametrize("pooling", get_args(Pooling))
+def test_who_reads_no_cells_says_the_same_of_their_mean(
+    model: Model, fusion: str, kind: str, depth: int, pooling: str
+) -> None:
+    features = random_features()
+    recognizer = build(model, fusion=fusion, kind=kind, depth=depth, pooling=pooling).eval()
+    for encoder in recognizer.encoders.values():
+        if encoder.query is not None:
+            torch.nn.init.normal_(encoder.query, std=10)
+    means = {stream: values.mean(2, keepdim=True) for stream, values in features.items()}
+    assert recognizer.reads_cells == (depth > 0 or pooling == "attentive")
+    if not recognizer.reads_cells:
+        assert torch.equal(recognizer(means), recognizer(features))
+    elif kind == "temporal":
+        assert not torch.allclose(recognizer(means), recognizer(features), atol=1e-3)
 
 
 def test_each_stream_is_standardised_by_its_own_features(model: Model) -> None:
@@ -140,7 +161,7 @@ class SumOfBoth(Fusion):
         return self.classifier(tokens["rgb"].mean(1) + tokens["flow"].mean(1))
 
 
-@pytest.mark.parametrize(("pooling", "num_tokens"), [("mean", (2, 4)), ("attentive", (1, 1))])
+@pytest.mark.parametrize(("pooling", "num_tokens"), [("mean", (2, 4)), ("thirds", (1, 1)), ("attentive", (1, 1))])
 def test_a_fusion_from_outside_gets_all_tokens_or_the_pooled_one(
     model: Model, monkeypatch: pytest.MonkeyPatch, pooling: str, num_tokens: tuple[int, int]
 ) -> None:
@@ -167,6 +188,23 @@ def test_attentive_pooling_alone_can_tell_the_order_of_steps(model: Model) -> No
         for layer in recognizer.fusion.poolings.values():
             torch.nn.init.normal_(layer.query)
         assert torch.allclose(recognizer(turned), recognizer(features), atol=1e-5) != matters
+
+
+@pytest.mark.parametrize("fusion", fusions.names())
+def test_thirds_begin_as_the_mean_of_all_steps(model: Model, fusion: str) -> None:
+    """Six steps fall into thirds of equal size, whose mean is the mean of all."""
+    features = random_features(factor=3)
+    thirds, mean = (build(model, fusion=fusion, depth=0, pooling=pooling).eval() for pooling in ("thirds", "mean"))
+    mean.load_state_dict({key: value for key, value in thirds.state_dict().items() if key in mean.state_dict()})
+    assert torch.allclose(thirds(features), mean(features), atol=1e-5)
+
+
+def test_thirds_tell_their_own_order_and_not_that_of_steps_inside_them(model: Model) -> None:
+    pooling = ThirdsPooling(2)
+    torch.nn.init.normal_(pooling.mix.weight)
+    steps = torch.arange(12.0).reshape(1, 6, 2)  # two steps in each third
+    assert torch.allclose(pooling(steps[:, [1, 0, 3, 2, 5, 4]]), pooling(steps), atol=1e-5)
+    assert not torch.allclose(pooling(steps.flip(1)), pooling(steps), atol=1e-2)
 
 
 # Fusion.
@@ -202,7 +240,7 @@ def test_early_fusion_knows_the_streams_apart(model: Model) -> None:
     assert torch.allclose(tokens[1]["rgb"], tokens[1]["flow"], atol=1e-5)
 
 
-@pytest.mark.parametrize("pooling", ["mean", "attentive"])
+@pytest.mark.parametrize("pooling", get_args(Pooling))
 def test_scores_of_streams_are_what_late_fusion_averages(model: Model, pooling: str) -> None:
     recognizer, features = build(model, fusion="late", pooling=pooling).eval(), random_features()
     recognizer.fusion.rgb_weight.fill_(0.3)

@@ -19,7 +19,7 @@ Illumination = Literal["none", "clahe", "gray_world"]
 TrainPrecision = Literal["auto", "float32", "bf16"]
 Unfreeze = Literal["none", "last_stage", "all"]
 FlowImages = Literal["direction", "magnitude", "both", "stack"]
-Pooling = Literal["mean", "attentive"]
+Pooling = Literal["mean", "thirds", "attentive"]
 
 
 class Section(BaseModel):

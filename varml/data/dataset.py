@@ -15,14 +15,15 @@ from safetensors.numpy import load_file
 from varml.config.views import View
 from varml.errors import StoreError
 
-StreamArrays = dict[str, npt.NDArray[np.float16]]  # stream to (N, T, G, D)
+StreamArrays = dict[str, npt.NDArray[np.floating[Any]]]  # stream to (N, T, G, D)
 
 
 @dataclass(frozen=True)
 class FeatureSet:
     """Features and labels of N videos.
 
-    ``features`` maps each view to what is seen in it, stream to (N, T, G, D) float16, of one shape in all views.
+    ``features`` maps each view to what is seen in it, stream to (N, T, G, D), of one shape in all views: float16 as it
+    is stored, float32 where it is averaged over the grid.
     ``labels`` is (N,) int64, places in ``classes``, and ``mirror`` (K,) the place of the class that each class becomes
     in a mirror; it may be empty where no view is mirrored.
     """
@@ -68,6 +69,14 @@ class FeatureSet:
             self.classes,
             self.mirror,
         )
+
+    def over_grid(self) -> FeatureSet:
+        """Return the same videos with the mean of the cells as their only cell, (N, T, 1, D) float32."""
+        means = {
+            view: {stream: array.mean(2, dtype=np.float32, keepdims=True) for stream, array in seen.items()}
+            for view, seen in self.features.items()
+        }
+        return replace(self, features=means)
 
     def labels_in(self, view: View) -> npt.NDArray[np.int64]:
         """Return the classes (N,) that videos have in ``view``."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from varml.config.params import Model as ModelParams
 from varml.models.attention import AttentionKind, attention_kinds
 from varml.models.fusion import fusions
-from varml.models.pooling import AttentivePooling
+from varml.models.pooling import make_pooling
 from varml.models.stream_attention import SeparateAttention, SharedAttention
 from varml.models.stream_dropout import StreamDropout
 from varml.models.stream_encoder import StreamEncoder
@@ -42,8 +42,15 @@ class Recognizer(nn.Module):
         )
         heads = params.attention.num_heads
         self.fusion = fusion(width=params.width, num_classes=num_classes, num_heads=heads, dropout=params.dropout)
-        if params.pooling == "attentive":
-            self.fusion.poolings.update({stream: AttentivePooling(params.width, heads) for stream in self.streams})
+        for stream in self.streams:
+            pooling = make_pooling(params.pooling, params.width, heads)
+            if pooling is not None:
+                self.fusion.poolings[stream] = pooling
+
+    @property
+    def reads_cells(self) -> bool:
+        """Whether it tells the cells of the grid apart; else it says the same of features averaged over them."""
+        return any(encoder.reads_cells for encoder in self.encoders.values())
 
     def fit_standardisation(self, features: Mapping[str, Tensor]) -> None:
         """Set each encoder's mean and deviation from the features of training, stream to (N, T, G, D)."""

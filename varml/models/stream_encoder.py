@@ -39,6 +39,11 @@ class StreamEncoder(nn.Module):
         self.query = nn.Parameter(torch.zeros(dim)) if attends and not reads_cells else None
         self.position = Positions(num_steps, num_cells if reads_cells else 1, width) if attends else None
 
+    @property
+    def reads_cells(self) -> bool:
+        """Whether it tells the cells of the grid apart; else features that are their mean give the same tokens."""
+        return self.keeps_cells or self.query is not None
+
     def fit_standardisation(self, features: Tensor) -> None:
         """Set mean and deviation of each feature from those of training, (N, T, G, D)."""
         flat = features.flatten(0, 2).float()

@@ -94,15 +94,16 @@ def fit(
             num_classes=len(training.classes),
         )
         recognizer.fit_standardisation(all_views(training, recognizer.streams))
+        read = validation and _as_read(validation, recognizer)
         task = _Task(
             recognizer,
-            source or StoredFeatures(training, seed),
+            source or StoredFeatures(_as_read(training, recognizer), seed),
             torch.from_numpy(training.labels),
             train,
             num_classes=len(training.classes),
             seed=seed,
             streams=recognizer.streams,
-            validate=lambda network: _validate(network, validation),
+            validate=lambda network: _validate(network, read),
             on_epoch=on_epoch,
             checkpoint=checkpoint,
         )
@@ -155,6 +156,11 @@ def predict(recognizer: nn.Module, features: FeatureSet) -> Probabilities:
     """Return the class probabilities of each video, (N, K) float32, the mean of its views."""
     answers = {view: _predict_view(recognizer, features, view) for view in features.features}
     return mean_of_views(answers, features.mirror)
+
+
+def _as_read(features: FeatureSet, recognizer: Recognizer) -> FeatureSet:
+    # What every batch would average is averaged once: a fifth of the time with 2 x 2 cells, two fifths with 3 x 3.
+    return features if recognizer.reads_cells else features.over_grid()
 
 
 def _predict_view(recognizer: nn.Module, features: FeatureSet, view: View) -> Probabilities:
