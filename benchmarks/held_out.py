@@ -39,7 +39,8 @@ LR = 3e-3
 TRIALS: tuple[dict[str, Any], ...] = tuple(
     {"model.fusion": fusion, "model.pooling": pooling, "model.attention.depth": depth, "train.lr": LR}
     for fusion, pooling, depth in [
-        *product(("late", "concat"), ("mean", "thirds"), (0, 1)),
+        *product(("late",), ("mean", "thirds"), (0, 1)),
+        *product(("concat",), ("mean", "thirds"), (0,)),
         *product(("rgb", "flow", "gated"), ("thirds",), (0,)),
         ("cross_attention", "mean", 1),
     ]
