@@ -34,7 +34,8 @@ from varml.flow.stabilize import remove_camera_motion
 from varml.flow.store import PackedFlow, compand, mirrored
 from varml.ground.progress import progress
 from varml.models.backbones import Backbone, build_backbone
-from varml.models.features import StepFeatures, features_of, flow_input, rgb_input
+from varml.models.features import features_of, flow_input, rgb_input
+from varml.models.views import StepFeatures
 from varml.video.frames import clip_frames
 from varml.video.pack import roundtrip
 from varml.video.probe import clip_of, probe_video

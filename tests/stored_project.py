@@ -9,7 +9,7 @@ import pandas as pd
 
 from varml.config import Params, load_params
 from varml.config.space import apply_values
-from varml.config.views import list_views
+from varml.config.views import list_views, stored_views
 from varml.flow.store import FlowTask, extract_flow, flow_files
 from varml.models.feature_files import feature_files
 from varml.models.features import FeatureTask, extract_features
@@ -49,7 +49,7 @@ def store_videos(params: Params, num_training: int = 4, num_test: int = 2) -> pd
     for number, (label, *paths) in enumerate(zip(manifest["label"], frames, flow, strict=True)):
         write_pack(paths[0], _moving(number, label), 95)
         extract_flow(FlowTask(*paths, params.flow))
-    for view in dict.fromkeys(view.of_all_segments for view in list_views(params.views, mirror=True)):
+    for view in stored_views(list_views(params.views, mirror=True)):
         features = feature_files(manifest, params, BACKBONE, view=view)
         for files in zip(frames, flow, features, strict=True):
             extract_features(FeatureTask(*files, BACKBONE, params.features, view))

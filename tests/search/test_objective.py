@@ -114,7 +114,9 @@ def test_a_pruned_trial_has_no_weight(late: Params, features: dict[str, FeatureS
     study = study_of("wilcoxon")
     good = study.ask()
     study.tell(good, Objective(late, features.__getitem__, folds)(good, {"model.fusion": "rgb"}).score)
-    blind = {"small": replace(features["small"], features={s: a * 0 for s, a in features["small"].features.items()})}
+    seen = features["small"].features
+    nothing = {view: {stream: array * 0 for stream, array in streams.items()} for view, streams in seen.items()}
+    blind = {"small": replace(features["small"], features=nothing)}
     result = Objective(late, blind.__getitem__, folds)(study.ask(), {})
     assert result.pruned
     assert result.fitted == {}

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from varml.config.params import Model, Train
+from varml.config.views import PLAIN
 from varml.data.dataset import FeatureSet
 from varml.training.cross_validation import FoldResult, cross_validate
 from varml.training.loop import fit, predict
@@ -49,10 +50,10 @@ def test_features_of_a_fold_do_not_change_the_predictions_of_its_others(
     data: FeatureSet, model: Model, train: Train
 ) -> None:
     # Such as by a standardisation over all videos.
-    features = {stream: array.copy() for stream, array in data.features.items()}
+    features = {stream: array.copy() for stream, array in data.features[PLAIN].items()}
     for array in features.values():
         array[8] += 50
-    before, after = results(data, model, train), results(replace(data, features=features), model, train)
+    before, after = results(data, model, train), results(replace(data, features={PLAIN: features}), model, train)
     assert np.array_equal(after[1].probabilities[1:], before[1].probabilities[1:])
     assert not np.array_equal(after[1].probabilities[0], before[1].probabilities[0])
 

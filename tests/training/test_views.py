@@ -16,7 +16,7 @@ from stored_project import BACKBONE, store_videos, stored_params
 from varml.config import Params
 from varml.config.params import Model, Train
 from varml.config.space import apply_values
-from varml.config.views import PLAIN, View, list_views
+from varml.config.views import PLAIN, View, list_views, stored_views
 from varml.data.dataset import FeatureSet
 from varml.data.sample import make_sample
 from varml.flow.store import FlowTask, extract_flow, flow_files
@@ -224,7 +224,7 @@ def stored_videos(folder: Path, params: Params) -> tuple[pd.DataFrame, list[Path
     for video, *paths in zip(videos, frames, flow, strict=True):
         extract_frames(FrameTask(clip_of(video, probe_video(video, params.ingest.probe)), paths[0], params.frames))
         extract_flow(FlowTask(*paths, params.flow))
-    for view in dict.fromkeys(view.of_all_segments for view in list_views(params.views, mirror=True)):
+    for view in stored_views(list_views(params.views, mirror=True)):
         targets = feature_files(rows, params, BACKBONE, view=view)
         for files in zip(frames, flow, targets, strict=True):
             extract_features(FeatureTask(*files, BACKBONE, params.features, view))

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from varml.config.faults import faults_of
 from varml.config.params import Params
 from varml.config.tree import get_path, is_searchable, param_type, searchable_paths, set_path
-from varml.config.views import View, list_views
+from varml.config.views import View, list_views, stored_views
 from varml.errors import Fault
 from varml.ground.registry import nearest_name
 
@@ -149,8 +149,7 @@ def mirrors(params: Params) -> bool:
 
 def needed_features(params: Params) -> list[tuple[str, View]]:
     """Return of which backbones features are stored, and in which views of videos."""
-    stored = dict.fromkeys(view.of_all_segments for view in list_views(params.views, mirrors(params)))
-    return list(product(backbones_of(params), stored))
+    return list(product(backbones_of(params), stored_views(list_views(params.views, mirrors(params)))))
 
 
 def _keys(node: Any) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from varml.config.params import Views
@@ -49,3 +50,8 @@ def list_views(params: Views, mirror: bool) -> list[View]:
         for crop in crops
         for clip in range(params.num_clips)
     ]
+
+
+def stored_views(views: Iterable[View]) -> list[View]:
+    """Return the views whose features must be stored for ``views``, each once."""
+    return list(dict.fromkeys(view.of_all_segments for view in views))

@@ -20,9 +20,9 @@ from varml.config.views import PLAIN, View
 from varml.flow.store import PackedFlow
 from varml.ground.threads import one_thread
 from varml.models.backbones import Backbone
-from varml.models.features import StepFeatures, features_of, flow_input, rgb_input
+from varml.models.features import features_of, flow_input, rgb_input
 from varml.models.recognizer import Recognizer
-from varml.models.views import see, steps_of_clip
+from varml.models.views import StepFeatures, see, steps_of_clip
 from varml.video.reader import Frames
 
 BATCH = 256

@@ -15,7 +15,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from safetensors.numpy import save
@@ -28,12 +27,11 @@ from varml.ground.atomic import write_bytes
 from varml.ground.threads import one_thread
 from varml.models.backbones import RGB, Backbone, build_backbone
 from varml.models.flow_images import flow_channels, flow_images, standardise_flow
-from varml.models.views import see
+from varml.models.views import StepFeatures, see
 from varml.video.frames import middle_of, read_frames
 from varml.video.reader import Frames
 
 _LARGEST = float(np.finfo(np.float16).max)
-StepFeatures = npt.NDArray[np.float16]  # (T, G, D), G = grid_size squared
 StreamFeatures = dict[str, StepFeatures]
 StreamBackbones = dict[str, Backbone]
 

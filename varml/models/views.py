@@ -10,7 +10,7 @@ from varml.flow.store import PackedFlow, cropped, mirrored
 from varml.video.reader import Frames
 
 LAST_CROP = 2
-StepFeatures = npt.NDArray[np.float16]  # (..., T, G, D)
+StepFeatures = npt.NDArray[np.float16]  # (..., T, G, D), G = grid_size squared
 
 
 def see(frames: Frames, packed_flow: PackedFlow, view: View) -> tuple[Frames, PackedFlow]:

@@ -10,7 +10,7 @@ import pandas as pd
 from varml.config.params import Params
 from varml.config.space import mirrors
 from varml.config.tree import get_path, searchable_paths
-from varml.config.views import list_views
+from varml.config.views import list_views, stored_views
 from varml.data.dataset import FeatureSet
 from varml.data.manifest import class_names
 from varml.data.mirror_pairs import mirrored_positions
@@ -70,5 +70,5 @@ def study_name(rows: pd.DataFrame, params: Params, backbones: list[str]) -> str:
 
 
 def _feature_names(rows: pd.DataFrame, params: Params, backbone: str) -> list[str]:
-    stored = dict.fromkeys(view.of_all_segments for view in list_views(params.views, mirror=False))
-    return [file.name for view in stored for file in feature_files(rows, params, backbone, view=view)]
+    views = stored_views(list_views(params.views, mirror=False))
+    return [file.name for view in views for file in feature_files(rows, params, backbone, view=view)]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from varml.config.params import Params
-from varml.config.views import View, list_views
+from varml.config.views import View, list_views, stored_views
 from varml.data.dataset import FeatureSet, StreamArrays, load_feature_arrays
 from varml.data.manifest import class_names
 from varml.data.mirror_pairs import mirrored_positions
@@ -54,7 +54,7 @@ def load_views(
     """Return the stored features of the manifest's ``rows`` in each of ``views``, stream to (N, T, G, D) float16."""
     stored = {
         view: load_feature_arrays(feature_files(rows, params, backbone, root, view=view))
-        for view in dict.fromkeys(view.of_all_segments for view in views)
+        for view in stored_views(views)
     }
     num_segments = params.frames.num_segments
     return {

@@ -12,8 +12,8 @@ from varml.config.params import Params
 from varml.flow.store import flow_files, read_packed_flow
 from varml.ground.threads import one_thread
 from varml.models.ensemble import Input, compute_inputs
-from varml.models.features import StepFeatures
 from varml.models.model_files import LoadedModel
+from varml.models.views import StepFeatures
 from varml.training.data import load_views
 from varml.video.frames import frames_files, read_frames
 
