@@ -6,9 +6,10 @@ from pipelines._stage import run_stage
 from varml.config.params import Params
 from varml.config.space import backbones_of
 from varml.data.manifest import read_manifest
+from varml.data.validation import make_validation
 from varml.ground.paths import BASELINE, BEST, MANIFEST, OOF, TRIALS, state_folder
 from varml.search.objective import Objective
-from varml.search.project_data import feature_loader, make_validation, study_name
+from varml.search.project_data import feature_loader, study_name
 from varml.search.results import write_results
 from varml.search.run import Search
 from varml.search.search_run import open_search_run

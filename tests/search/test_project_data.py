@@ -10,7 +10,8 @@ import pytest
 
 from varml.config import Params
 from varml.config.space import apply_values, backbones_of
-from varml.search.project_data import UNTRAINED, make_validation, study_name
+from varml.data.validation import UNTRAINED, make_validation
+from varml.search.project_data import study_name
 from varml.search.search_run import folds_tag
 
 

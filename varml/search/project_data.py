@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from varml.config.params import Params
@@ -14,7 +13,6 @@ from varml.config.tree import get_path, searchable_paths
 from varml.data.dataset import FeatureSet
 from varml.data.manifest import class_names
 from varml.data.mirror_pairs import mirrored_positions
-from varml.data.splits import UNGROUPED, Positions, classes_without_training, make_folds
 from varml.ground.content_key import content_key
 from varml.ground.plugins import plugin_digests
 from varml.models.feature_files import feature_files
@@ -23,7 +21,6 @@ from varml.training.data import load_features
 
 # Raise it when the same values on the same data may give another result: trials of both must not be compared.
 VERSION = 3
-UNTRAINED = "one fold holds all videos of {} in train and val, so they are validated by who has never seen their class"
 
 
 def feature_loader(manifest: pd.DataFrame, params: Params) -> LoadFeatures:
@@ -34,18 +31,6 @@ def feature_loader(manifest: pd.DataFrame, params: Params) -> LoadFeatures:
         return load_features(manifest, params, backbone, mirrored=mirrors(params))
 
     return load
-
-
-def make_validation(rows: pd.DataFrame, params: Params) -> tuple[list[Positions], list[str]]:
-    """Return the validation positions among the rows of train and val, and what the user should know of them."""
-    if params.search.validation == "val":
-        return [np.flatnonzero((rows["split"] == "val").to_numpy())], []
-    folds, grouped = make_folds(rows["label"].tolist(), rows["group"].tolist(), params.search.num_folds, params.seed)
-    warnings = [] if grouped else [UNGROUPED]
-    alone = classes_without_training(rows["label"].tolist(), folds)
-    if alone:
-        warnings.append(UNTRAINED.format(", ".join(map(repr, alone))))
-    return folds, warnings
 
 
 def study_name(rows: pd.DataFrame, params: Params, backbones: list[str]) -> str:
