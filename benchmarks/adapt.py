@@ -1,10 +1,11 @@
 """Adapted features against frozen ones: what they recognise on a group that nothing has seen, and what they cost.
 
-``python -m benchmarks.adapt --source DIR --annotations manifest.csv --work DIR`` takes labelled videos from a CSV in the
-folder, with the columns path, label, set and group, and the values of the shipped ``params.yaml``. One group of a set
-is held out at a time: backbones are adapted to the other groups of the set, classifiers are trained on what these
+``python -m benchmarks.adapt --source DIR --annotations manifest.csv --work DIR --set NAME`` takes labelled videos from
+a CSV in the folder, with the columns path, label, set and group, and the values of the shipped ``params.yaml``. One
+group of the set is held out at a time: backbones are adapted to the other groups, classifiers are trained on what these
 backbones see of them, and answer on the held-out group. ``--settings`` are numbers of epochs with learning rates, such
-as ``5:1e-3 10:1e-3``; ``--set`` and ``--folds 0-3`` choose a part. What is stored in ``--work`` is not done again.
+as ``5:1e-3 10:1e-3``, and ``--folds`` says how many groups are held out. What is stored in ``--work`` is not done
+again.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from varml.config import load_params
 from varml.config.space import apply_values
 from varml.data.dataset import FeatureSet
 from varml.ground.progress import progress
-from varml.training.adaptations import adaptations_of
+from varml.training.adaptations import adaptations_of, list_adaptations
 from varml.training.adapted import with_adapted
 from varml.training.adapting import AdaptTask, Videos, adapt
 from varml.training.cross_validation import cross_validate
@@ -88,7 +89,7 @@ def _measure(
         name = f"{num_epochs} epochs at {lr:g}"
         how = {"features.adaptation.num_epochs": num_epochs, "features.adaptation.lr": lr}
         chosen = replace(videos, params=apply_values(videos.params, how))
-        found = adaptations_of(videos.rows, chosen.params, backbone, 0, scratch)
+        found = adaptations_of(list_adaptations(videos.rows, chosen.params, scratch), backbone, 0)
         for adaptation in found:
             start = time.perf_counter()
             adapt(AdaptTask(chosen, adaptation, maps[adaptation.stream]))

@@ -25,8 +25,8 @@ def main(params: Params) -> None:
     if not params.features.adapted_streams:
         return
     # Here and not above: torch and timm are slow to import, and there may be nothing to do.
+    from varml.data.validation import TRAINING_SPLITS
     from varml.training.adaptations import list_adaptations
-    from varml.training.data import TRAINING_SPLITS
 
     rows = read_manifest(MANIFEST, splits=TRAINING_SPLITS)
     missing = [adaptation for adaptation in list_adaptations(rows, params) if not adaptation.is_done]

@@ -172,7 +172,7 @@ class Features(Section):
 class Adaptation(Section):
     """The short training of a stream's backbone, in each fold on what the fold does not validate."""
 
-    unfreeze: Adapting = Field("last_stage", description="what of the backbone is trained")
+    unfreeze: Adapting = Field(default="last_stage", description="what of the backbone is trained")
     num_epochs: int = Field(default=5, ge=1, le=10_000)
     batch_size: int = Field(default=8, ge=1)
     lr: float = Field(default=1e-3, gt=0, le=1, description="peak, of the classifier and of the last layers")

@@ -8,6 +8,8 @@ import pandas as pd
 from varml.config.params import Params
 from varml.data.splits import UNGROUPED, Positions, classes_without_training, make_folds
 
+# What search and training may look at; the test split is read by evaluate alone.
+TRAINING_SPLITS = ("train", "val")
 UNTRAINED = "one fold holds all videos of {} in train and val, so they are validated by who has never seen their class"
 
 

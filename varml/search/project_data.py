@@ -16,7 +16,9 @@ from varml.data.mirror_pairs import mirrored_positions
 from varml.ground.content_key import content_key
 from varml.ground.plugins import plugin_digests
 from varml.models.feature_files import feature_files
-from varml.search.objective import LoadFeatures
+from varml.search.objective import LoadFeatures, LoadFoldFeatures
+from varml.training.adaptations import adaptations_of, list_adaptations
+from varml.training.adapted import with_adapted
 from varml.training.data import load_features
 
 # Raise it when the same values on the same data may give another result: trials of both must not be compared.
@@ -33,6 +35,22 @@ def feature_loader(manifest: pd.DataFrame, params: Params) -> LoadFeatures:
     return load
 
 
+def fold_loader(rows: pd.DataFrame, params: Params, load: LoadFeatures) -> LoadFoldFeatures | None:
+    """Return a function from a backbone and a fold to the features of ``rows``, adapted to its training part.
+
+    None where no stream is adapted. ``load`` gives the frozen features; the last two folds are kept.
+    """
+    adaptations = list_adaptations(rows, params)
+    if not adaptations:
+        return None
+
+    @lru_cache(maxsize=2)
+    def load_fold(backbone: str, fold: int) -> FeatureSet:
+        return with_adapted(load(backbone), adaptations_of(adaptations, backbone, fold))
+
+    return load_fold
+
+
 def study_name(rows: pd.DataFrame, params: Params, backbones: list[str]) -> str:
     """Return a name that changes with all that makes trials incomparable: space, data, features, protocol."""
     search = params.search
@@ -47,6 +65,7 @@ def study_name(rows: pd.DataFrame, params: Params, backbones: list[str]) -> str:
         data=rows[["video_id", "label", "group", "split"]].to_numpy().tolist(),
         # A fusion of the user's own may be another one under the same name.
         **({"plugins": plugin_digests(params.plugins)} if params.plugins else {}),
+        **({"adapted": [made.key for made in adapted]} if (adapted := list_adaptations(rows, params)) else {}),
         features={name: [Path(f).name for f in feature_files(rows, params, name)] for name in backbones},
         mirror=mirrored_positions(params.data.mirror_pairs, class_names(rows)) if mirrors(params) else [],
     )

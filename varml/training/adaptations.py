@@ -7,7 +7,7 @@ stage that has nothing to do ends at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,14 +79,12 @@ def list_adaptations(rows: pd.DataFrame, params: Params, root: Path = Path()) ->
         return []
     folds, _ = make_validation(rows, params)
     wanted = [(backbone, stream) for backbone in backbones_of(params) for stream in streams]
-    return [
-        made for backbone, stream in wanted for made in _of_stream(rows, params, root, backbone, stream, folds)
-    ]
+    return [made for backbone, stream in wanted for made in _of_stream(rows, params, root, backbone, stream, folds)]
 
 
-def adaptations_of(rows: pd.DataFrame, params: Params, backbone: str, fold: int, root: Path = Path()) -> list[Adaptation]:
-    """Return the adaptations of one ``backbone`` for one ``fold``, one for each adapted stream."""
-    return [a for a in list_adaptations(rows, params, root) if (a.backbone, a.fold) == (backbone, fold)]
+def adaptations_of(adaptations: Iterable[Adaptation], backbone: str, fold: int) -> list[Adaptation]:
+    """Return those of one ``backbone`` for one ``fold``, one for each adapted stream."""
+    return [made for made in adaptations if (made.backbone, made.fold) == (backbone, fold)]
 
 
 def _of_stream(

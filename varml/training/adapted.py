@@ -32,7 +32,9 @@ def with_adapted(frozen: FeatureSet, adaptations: Sequence[Adaptation]) -> Featu
 
 
 def load_backbone(adaptation: Adaptation, params: Params) -> Backbone:
-    """Return the adapted backbone of the model that is served; raises StoreError where its file is missing or damaged.
+    """Return the adapted backbone of the model that is served.
+
+    Raises StoreError where its file is missing or damaged.
     """
     name, features = adaptation.backbone, params.features
     backbone = stream_backbones(name, features, params.frames.frames_per_segment, None)[adaptation.stream]

@@ -23,7 +23,7 @@ from safetensors.numpy import save
 from safetensors.torch import save as save_state
 
 from varml.config.params import Adaptation as AdaptationParams
-from varml.config.params import Attention, Features, Finetune, Model, Params, Train
+from varml.config.params import Attention, Features, Finetune, Model, Params, Train, Unfreeze
 from varml.config.space import mirrors
 from varml.data.dataset import FeatureSet
 from varml.ground.atomic import write_bytes
@@ -46,10 +46,18 @@ from varml.training.unfreezing import train_only, trained_parameters
 # The classifier is a tool of the adaptation and thrown away, so its values are none that a search or a user chooses:
 # a change of theirs would adapt everything anew.
 WIDTH, DROPOUT = 128, 0.3
-HEAD = Train(
-    num_epochs=20, batch_size=32, lr=1e-3, weight_decay=0.05, label_smoothing=0.1, balance="none", augment=0,
-    precision="float32",  # which of two precisions is faster today must not decide what is stored
-)  # fmt: skip
+HEAD = Train.model_validate(
+    {
+        "num_epochs": 20,
+        "batch_size": 32,
+        "lr": 1e-3,
+        "weight_decay": 0.05,
+        "label_smoothing": 0.1,
+        "balance": "none",
+        "augment": 0,
+        "precision": "float32",  # which of two precisions is faster today must not decide what is stored
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -134,9 +142,7 @@ def head_model(adaptation: Adaptation) -> Model:
 def head_values(params: Params) -> Train:
     """Return the values of both trainings, that of the classifier and that end to end."""
     how = params.features.adaptation
-    finetune = Finetune(
-        num_epochs=how.num_epochs, batch_size=how.batch_size, lr=how.lr, layer_decay=how.layer_decay
-    )
+    finetune = Finetune(num_epochs=how.num_epochs, batch_size=how.batch_size, lr=how.lr, layer_decay=how.layer_decay)
     return HEAD.model_copy(update={"finetune": finetune, "unfreeze": how.unfreeze, "mirror": mirrors(params)})
 
 
@@ -175,9 +181,7 @@ def _source(task: AdaptTask, training: FeatureSet, entering: Entering) -> BatchS
     return AugmentedImages(clips, backbones, params.features, how.augment, adaptation.seed, num_workers=0)
 
 
-def _features(
-    task: AdaptTask, backbone: Backbone, entering: Entering
-) -> Iterator[tuple[str, npt.NDArray[np.float16]]]:
+def _features(task: AdaptTask, backbone: Backbone, entering: Entering) -> Iterator[tuple[str, npt.NDArray[np.float16]]]:
     params, stream = task.videos.params, task.adaptation.stream
     for view in range(task.videos.num_views):
         with one_thread():
@@ -200,7 +204,9 @@ def _frozen(backbone: str, stream: str, features: str, frames_per_segment: int) 
 
 
 @lru_cache(maxsize=1)
-def _split(backbone: str, stream: str, features: str, frames_per_segment: int, unfreeze: str) -> SplitBackbone | None:
+def _split(
+    backbone: str, stream: str, features: str, frames_per_segment: int, unfreeze: Unfreeze
+) -> SplitBackbone | None:
     whole = _frozen(backbone, stream, features, frames_per_segment)
     return split_backbone(whole, trained_parameters(whole, unfreeze))
 

@@ -10,13 +10,11 @@ from varml.config.params import Params
 from varml.data.dataset import FeatureSet, load_feature_set
 from varml.data.manifest import class_names
 from varml.data.mirror_pairs import mirrored_positions
+from varml.data.validation import TRAINING_SPLITS
 from varml.flow.store import flow_files
 from varml.models.feature_files import feature_files
 from varml.training.clips import ClipSet
 from varml.video.frames import frames_files
-
-# What search and training may look at; the test split is read by evaluate alone.
-TRAINING_SPLITS = ("train", "val")
 
 
 def load_features(

@@ -46,16 +46,23 @@ def layer_groups(network: VideoNetwork, train: Train) -> list[ParameterGroup]:
     Biases and normalisation are not drawn towards zero.
     """
     import_torchvision()
-    from timm.models import group_parameters
-    from timm.optim import param_groups_layer_decay
+    from timm.optim import param_groups_layer_decay, param_groups_weight_decay
 
     groups: list[ParameterGroup] = [{"params": list(network.recognizer.parameters())}]
     for backbone in network.stream_backbones.values():
-        layers = group_parameters(backbone.network, backbone.network.group_matcher(coarse=False), reverse=True)  # type: ignore[operator]
-        # timm warns of a decay from layer to layer where there is one layer, as in a part of a network.
-        decay = train.finetune.layer_decay if len(set(layers.values())) > 1 else 1.0
-        groups += param_groups_layer_decay(backbone.network, weight_decay=train.weight_decay, layer_decay=decay)
+        if _num_layers(backbone.network) > 1:
+            decay = {"weight_decay": train.weight_decay, "layer_decay": train.finetune.layer_decay}
+            groups += param_groups_layer_decay(backbone.network, **decay)
+        else:  # a part of a network may be one layer, and timm warns of a decay from layer to layer there
+            groups += param_groups_weight_decay(backbone.network, weight_decay=train.weight_decay)
     return groups
+
+
+def _num_layers(network: nn.Module) -> int:
+    import_torchvision()
+    from timm.models import group_parameters
+
+    return len(set(group_parameters(network, network.group_matcher(coarse=False), reverse=True).values()))  # type: ignore[operator]
 
 
 def _last_stage(backbone: Backbone) -> set[str]:
