@@ -168,6 +168,11 @@ class Features(Section):
     flow_images: FlowImages = Field(description="what of each step of flow the backbone is shown")
     weights: dict[str, str] = Field(description="backbone name to a safetensors file of its weights")
 
+    @property
+    def frozen(self) -> Features:
+        """These params alone, without those of what may be adapted."""
+        return Features(**{name: getattr(self, name) for name in Features.model_fields})
+
 
 class Adaptation(Section):
     """The short training of a stream's backbone, in each fold on what the fold does not validate."""

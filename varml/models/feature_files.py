@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from varml.config.params import Features, Params
+from varml.config.params import Params
 from varml.flow.store import flow_keys
 from varml.ground.content_key import content_key
 from varml.ground.paths import FEATURES
@@ -28,8 +28,7 @@ def feature_files(
 
     Those of a video that is ``mirrored`` lie in a file of their own, for one may be wanted without the other.
     """
-    # Of what is adapted afterwards, frozen features know nothing.
-    values = params.features.model_dump(include=set(Features.model_fields) - {"weights"})
+    values = params.features.frozen.model_dump(exclude={"weights"})
     weights = weights_identity(backbone, params.features.weights)
     fixed: dict[str, Any] = {"backbone": backbone, "weights": weights, "features": values, "version": VERSION}
     fixed |= {"mirrored": True} if mirrored else {}

@@ -35,7 +35,7 @@ class SplitBackbone:
         """Return what crosses the cut for standardised ``images`` (B, C, s, s), (B, ...) float32."""
         kept: list[Tensor] = []
         module = self.whole.network.get_submodule(self.cut)
-        with _hooked([module.register_forward_hook(lambda _, __, output: kept.append(output))]), torch.inference_mode():
+        with _hooked([module.register_forward_hook(lambda _, __, output: kept.append(output))]), torch.no_grad():
             self.whole.feature_map(images)
         return kept[0]
 

@@ -148,7 +148,7 @@ def head_values(params: Params) -> Train:
 
 def frozen(backbone: str, stream: str, params: Params) -> Backbone:
     """Return the backbone of ``stream`` with its pretrained weights; the last one is remembered."""
-    return _frozen(backbone, stream, _plain(params.features), params.frames.frames_per_segment)
+    return _frozen(backbone, stream, params.features.frozen.model_dump_json(), params.frames.frames_per_segment)
 
 
 def split_for(backbone: str, stream: str, params: Params) -> SplitBackbone | None:
@@ -159,7 +159,9 @@ def split_for(backbone: str, stream: str, params: Params) -> SplitBackbone | Non
     how = params.features.adaptation
     if how.unfreeze == "all" or how.augment > 0:
         return None
-    return _split(backbone, stream, _plain(params.features), params.frames.frames_per_segment, how.unfreeze)
+    return _split(
+        backbone, stream, params.features.frozen.model_dump_json(), params.frames.frames_per_segment, how.unfreeze
+    )
 
 
 def _network(head: Recognizer, part: Backbone, adaptation: Adaptation, params: Params) -> VideoNetwork:
@@ -192,11 +194,7 @@ def _features(task: AdaptTask, backbone: Backbone, entering: Entering) -> Iterat
         yield stream + (MIRRORED if view else ""), np.stack(seen)
 
 
-def _plain(features: Features) -> str:
-    # Text has a hash, a dictionary of weights has none; how the backbone is adapted is no matter of its frozen weights.
-    return features.model_dump_json(include=set(Features.model_fields))
-
-
+# Params travel as text here because a dictionary has no hash.
 @lru_cache(maxsize=1)
 def _frozen(backbone: str, stream: str, features: str, frames_per_segment: int) -> Backbone:
     parsed = Features.model_validate_json(features)

@@ -1,8 +1,7 @@
 """What enters the part of a backbone that is adapted: images of stored videos, or maps of what lies before that part.
 
 While what lies before is not trained and no clip is changed, its maps are the same in every epoch and in every fold, so
-they are computed once and kept in files for as long as the adaptations take. They are kept in float32, so that a
-backbone that can be cut learns to the bit what it would learn whole.
+they are computed once and kept in files, in half precision as features are, for as long as the adaptations take.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from varml.config.params import Features
 from varml.data.splits import Positions
 from varml.flow.store import mirrored, read_packed_flow
 from varml.models.backbones import Backbone
-from varml.models.features import flow_input, rgb_input
+from varml.models.features import flow_input, rgb_input, storable
 from varml.training.batches import Batch, Draw
 from varml.training.reproducible import generator_of
 from varml.video.frames import read_middle_frames
@@ -55,18 +54,18 @@ class StoredImages:
 
 
 class KeptMaps:
-    """Maps that are kept in ``files``, one for each view, (N, T, ...) float32 as numpy writes them."""
+    """Maps that are kept in ``files``, one for each view, (N, T, ...) float16 as numpy writes them."""
 
     def __init__(self, files: Sequence[Path]) -> None:
         self._views = [np.load(file, mmap_mode="r+") for file in files]
 
     def read(self, view: int, position: int) -> Tensor:
         """Return the maps of one video."""
-        return torch.from_numpy(np.array(self._views[view][position]))
+        return torch.from_numpy(np.array(self._views[view][position])).float()
 
     def write(self, view: int, position: int, maps: Tensor) -> None:
         """Keep the maps of one video."""
-        self._views[view][position] = maps.numpy()
+        self._views[view][position] = storable(maps).numpy()
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def make_map_files(videos: Videos, backbone: str, stream: str, folder: Path) -> 
     maps = split.maps(videos.images(backbone, stream).read(0, 0))
     files = tuple(folder / f"view{view}.npy" for view in range(videos.num_views))
     for file in files:
-        open_memmap(file, mode="w+", dtype=np.float32, shape=(len(videos.rows), *maps.shape))
+        open_memmap(file, mode="w+", dtype=np.float16, shape=(len(videos.rows), *maps.shape))
     return files
 
 
