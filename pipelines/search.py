@@ -6,15 +6,15 @@ from pipelines._stage import run_stage
 from varml.config.params import Params
 from varml.config.space import backbones_of
 from varml.data.manifest import read_manifest
+from varml.data.validation import TRAINING_SPLITS, make_validation
 from varml.ground.paths import BASELINE, BEST, MANIFEST, OOF, TRIALS, state_folder
 from varml.search.objective import Objective
-from varml.search.project_data import feature_loader, make_validation, study_name
+from varml.search.project_data import feature_loader, fold_loader, study_name
 from varml.search.results import write_results
 from varml.search.run import Search
 from varml.search.search_run import open_search_run
 from varml.tracking.runs import tracked
 from varml.tracking.store import tracking_errors
-from varml.training.data import TRAINING_SPLITS
 
 
 @tracking_errors()
@@ -25,7 +25,8 @@ def main(params: Params) -> None:
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
     name = study_name(manifest, params, backbones_of(params))
-    objective = Objective(params, feature_loader(manifest, params), folds)
+    load = feature_loader(manifest, params)
+    objective = Objective(params, load, folds, fold_loader(manifest, params, load))
     with tracked(open_search_run(name, params, warnings)) as parent:
         result = Search(params, objective, parent, state_folder() / "studies", name).run()
         write_results(result, params, BEST, TRIALS, OOF, BASELINE)

@@ -6,6 +6,7 @@ from pipelines._stage import run_stage
 from varml.config.params import Params
 from varml.config.space import searched_values
 from varml.data.manifest import read_manifest
+from varml.data.validation import TRAINING_SPLITS
 from varml.ground.atomic import write_json
 from varml.ground.content_key import file_digest
 from varml.ground.paths import BEST, MANIFEST, MODEL, OOF, OOF_METRICS
@@ -14,7 +15,6 @@ from varml.search.results import fitted_values, ranked_params, read_best
 from varml.tracking.runs import KIND, MODEL_DIGEST, create_run, reap_runs, tracked
 from varml.tracking.store import tracking_errors
 from varml.training.checkpoint_files import remove_checkpoint
-from varml.training.data import TRAINING_SPLITS
 from varml.training.final_model import train_model
 from varml.training.out_of_fold import read_oof
 from varml.training.refit import Member

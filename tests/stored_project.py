@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from varml.video.frames import frames_files
 from varml.video.pack import write_pack
 
 BACKBONE = "tf_efficientnet_lite0"
+Draw = Callable[[int, str], np.ndarray]
 SHIFTS = {"down": (3, 0), "left": (0, -3), "right": (0, 3)}
 
 
@@ -35,24 +37,34 @@ def stored_params() -> Params:
     )
 
 
-def store_videos(params: Params, num_training: int = 4, num_test: int = 2) -> pd.DataFrame:
-    """Store frames, flow and features of so many videos of each class, and return their manifest."""
+def store_videos(
+    params: Params,
+    num_training: int = 4,
+    num_test: int = 2,
+    *,
+    labels: Iterable[str] = SHIFTS,
+    draw: Draw | None = None,
+) -> pd.DataFrame:
+    """Store frames, flow and features of so many videos of each class, and return their manifest.
+
+    ``draw`` gives the frames (S, F, H, W, 3) of the video of a number and a label, in place of textures that shift.
+    """
     rows = [
         {"label": label, "split": "train" if number < num_training else "test", "group": f"group{number}"}
         for number in range(num_training + num_test)
-        for label in SHIFTS
+        for label in labels
     ]
     manifest = pd.DataFrame(rows).assign(reader="pyav", start_sec="", end_sec="", fps=25.0)
     names = [f"video{number:02d}" for number in range(len(rows))]
     manifest = manifest.assign(video_id=names, digest=names, path=[f"{name}.mp4" for name in names])
     frames, flow = frames_files(manifest, params.frames), flow_files(manifest, params.frames, params.flow)
     for number, (label, *paths) in enumerate(zip(manifest["label"], frames, flow, strict=True)):
-        write_pack(paths[0], _moving(number, label), 95)
+        write_pack(paths[0], (draw or _moving)(number, label), 95)
         extract_flow(FlowTask(*paths, params.flow))
     for view in stored_views(list_views(params.views, mirror=True)):
-        features = feature_files(manifest, params, BACKBONE, view=view)
+        features = feature_files(manifest, params, params.model.backbone, view=view)
         for files in zip(frames, flow, features, strict=True):
-            extract_features(FeatureTask(*files, BACKBONE, params.features, view))
+            extract_features(FeatureTask(*files, params.model.backbone, params.features, view))
     return manifest
 
 

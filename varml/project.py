@@ -54,9 +54,9 @@ class Project:
     def study(self) -> optuna.Study:
         """Return the Optuna study of the present data, params and space; raises SearchError before its search."""
         from varml.config.space import backbones_of
+        from varml.data.validation import TRAINING_SPLITS
         from varml.search.project_data import study_name
         from varml.search.study import load_study
-        from varml.training.data import TRAINING_SPLITS
 
         params = self.params
         rows = self.manifest[self.manifest["split"].isin(TRAINING_SPLITS)]

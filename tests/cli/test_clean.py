@@ -18,6 +18,7 @@ from varml.flow.store import flow_files
 from varml.ground.atomic import write_json
 from varml.models.feature_files import feature_files
 from varml.search.results import read_best, winner_params
+from varml.training.adaptations import list_adaptations
 from varml.training.checkpoint import Checkpoint
 from varml.training.checkpoint_files import checkpoint_folder, final_checkpoint
 from varml.video.frames import frames_files
@@ -73,10 +74,7 @@ def write_winner(augment: float, width: int) -> Checkpoint | None:
 
     The next best has three times the width.
     """
-    yaml, file = YAML(), Path("params.yaml")
-    tree = yaml.load(file)
-    tree["train"]["augment"] = augment
-    yaml.dump(tree, file)
+    choose("train", augment=augment)
     for name in ("data/plugins.json", "data/weights.json"):
         write_json(Path(name), {})
     write_json(Path("search/best.yaml"), {"ranked": [{"params": {"model.width": w}} for w in (width, 3 * width)]})
@@ -108,6 +106,34 @@ def test_those_of_every_trial_that_may_be_a_member_are_kept(varml: Varml) -> Non
 
 
 @pytest.mark.usefixtures("needed")
+def test_features_of_other_adaptations_are_removed(varml: Varml, project: Path) -> None:
+    fixed = {**dict.fromkeys(COLUMNS, ""), "reader": "pyav", "split": "train"}
+    videos = [(label, str(group)) for group in range(4) for label in ("run", "wave")]
+    manifest = pd.DataFrame(
+        [{**fixed, "digest": label + group, "label": label, "group": group} for label, group in videos]
+    )
+    write_table(project / "data" / "manifest.csv", manifest)
+    assert varml("clean")[0] == 0  # what is stored of other videos
+    choose("features", adapt="flow")
+    adaptations = list_adaptations(manifest, load_params())
+    assert len(adaptations) == 2 * 5  # two backbones, four folds and the model that is served
+    present = {write(file) for adaptation in adaptations for file in adaptation.files}
+    other = write(adaptations[0].features.with_stem("0" * 32))
+    assert varml("clean") == (0, "removed 1 files, 0.0 MB\n")
+    assert (other.exists(), all_files() >= present) == (False, True)
+    choose("features", adapt="none")
+    assert varml("clean") == (0, "removed 12 files, 0.0 MB\n")
+
+
+def choose(section: str, **values: object) -> None:
+    """Change values in params.yaml."""
+    yaml, file = YAML(), Path("params.yaml")
+    tree = yaml.load(file)
+    tree[section].update(values)
+    yaml.dump(tree, file)
+
+
+@pytest.mark.usefixtures("needed")
 def test_without_a_winner_no_checkpoint_is_needed(varml: Varml) -> None:
     write(checkpoint_folder() / "one.checkpoint")
     assert varml("clean") == (0, "removed 1 files, 0.0 MB\n")
@@ -122,7 +148,9 @@ def test_a_folder_that_a_kill_left_half_written_goes_whole(varml: Varml) -> None
     assert all_files() == before
 
 
-@pytest.mark.parametrize("stage", ["ingest", "extract_frames", "extract_flow", "extract_features", "train"])
+@pytest.mark.parametrize(
+    "stage", ["ingest", "extract_frames", "extract_flow", "extract_features", "adapt_features", "train"]
+)
 @pytest.mark.parametrize("options", [(), ("--dry-run",)])
 def test_nothing_is_removed_while_a_stage_writes(
     varml: Varml, project: Path, unneeded: set[Path], stage: str, options: tuple[str, ...]

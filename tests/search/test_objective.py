@@ -50,6 +50,27 @@ def test_out_of_fold_predictions_are_those_of_cross_validation(
         assert np.array_equal(result.oof[fold.positions], fold.probabilities)
 
 
+def test_a_fold_sees_the_features_that_are_adapted_to_it(
+    params: Params, features: dict[str, FeatureSet], folds: list[np.ndarray]
+) -> None:
+    data = features["small"]
+    # What is adapted to the last fold says nothing.
+    blind = replace(data, features={v: {s: a * 0 for s, a in seen.items()} for v, seen in data.features.items()})
+    asked: list[tuple[str, int]] = []
+
+    def load_fold(backbone: str, fold: int) -> FeatureSet:
+        asked.append((backbone, fold))
+        return blind if fold == 2 else data
+
+    frozen, adapted = (
+        Objective(params, features.__getitem__, folds, load)(study_of("none").ask(), {}) for load in (None, load_fold)
+    )
+    assert asked == [("small", fold) for fold in range(3)]
+    for fold in (0, 1):
+        assert np.array_equal(adapted.oof[folds[fold]], frozen.oof[folds[fold]])
+    assert len(np.unique(adapted.oof[folds[2]], axis=0)) == 1
+
+
 def test_a_trial_that_is_clearly_worse_stops_between_folds(
     params: Params, features: dict[str, FeatureSet], folds: list[np.ndarray]
 ) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from varml.config import Params
 from varml.config.space import apply_values, backbones_of
-from varml.search.project_data import UNTRAINED, make_validation, study_name
+from varml.data.validation import UNTRAINED, make_validation
+from varml.search.project_data import fold_loader, study_name
 from varml.search.search_run import folds_tag
 
 
@@ -59,6 +60,7 @@ LITE0 = "tf_efficientnet_lite0"
         ("model.dropout", 0.5),
         ("train.num_epochs", 7),
         ("features.grid_size", 3),
+        ("features.adapt", "flow"),
         ("flow.bound_px", 8),
         ("frames.num_segments", 4),
         ("views.num_crops", 3),
@@ -81,12 +83,29 @@ def test_a_study_is_another_one_when_its_trials_are_not_comparable(
         ("train.augment", 0.5),
         ("train.ensemble.max_members", 1),
         ("train.min_precision", 0.9),
+        ("features.adaptation.lr", 1e-4),  # of an adaptation that is not asked for
     ],
 )
 def test_a_study_stays_when_its_trials_are_comparable(
     manifest: pd.DataFrame, shipped: Params, path: str, value: Any
 ) -> None:
     assert name_of(manifest, apply_values(shipped, {path: value})) == name_of(manifest, shipped)
+
+
+def test_a_study_on_adapted_features_depends_on_how_they_are_adapted(manifest: pd.DataFrame, shipped: Params) -> None:
+    values = [
+        {"features.adapt": "flow"},
+        {"features.adapt": "both"},
+        {"features.adapt": "flow", "features.adaptation.lr": 1e-4},
+        {"features.adapt": "flow", "features.adaptation.unfreeze": "all"},
+    ]
+    assert len({name_of(manifest, apply_values(shipped, one)) for one in values}) == len(values)
+
+
+def test_without_adapted_streams_all_folds_see_the_same(manifest: pd.DataFrame, shipped: Params) -> None:
+    assert (
+        fold_loader(training_rows(manifest), shipped, lambda backbone: pytest.fail("nothing is to be loaded")) is None
+    )
 
 
 @pytest.mark.parametrize("column", ["video_id", "label", "group", "split", "digest"])

@@ -9,18 +9,20 @@ from pathlib import Path
 from varml.config.params import Params
 from varml.config.space import needed_features
 from varml.data.manifest import read_manifest
+from varml.data.validation import TRAINING_SPLITS
 from varml.errors import SearchError
 from varml.flow.store import flow_files
 from varml.ground.atomic import TEMPORARY_SUFFIX
 from varml.ground.locks import exclusive
-from varml.ground.paths import BEST, FEATURES, FLOW, FRAMES, MANIFEST, OUT_FOLDERS
+from varml.ground.paths import ADAPTED, BEST, FEATURES, FLOW, FRAMES, MANIFEST, OUT_FOLDERS
 from varml.models.feature_files import feature_files
+from varml.training.adaptations import list_adaptations
 from varml.training.checkpoint import Checkpoint
 from varml.training.checkpoint_files import SUFFIX, checkpoint_folder, final_checkpoint
 from varml.video.frames import frames_files
 
 # The stages that write or list extracted files or checkpoints.
-WRITERS = ("ingest", "extract_frames", "extract_flow", "extract_features", "train")
+WRITERS = ("ingest", "extract_frames", "extract_flow", "extract_features", "adapt_features", "train")
 
 
 def remove_unneeded(root: Path, params: Params, *, dry_run: bool = False) -> tuple[int, float]:
@@ -50,7 +52,11 @@ def removable_files(root: Path, params: Params) -> list[Path]:
     }
     for backbone, view in needed_features(params):
         needed |= set(feature_files(manifest, params, backbone, root, view=view))
-    stored = [file for folder in (FRAMES, FLOW, FEATURES) for file in (root / folder).rglob("*") if file.is_file()]
+    training = manifest[manifest["split"].isin(TRAINING_SPLITS)].reset_index(drop=True)
+    needed |= {file for adaptation in list_adaptations(training, params, root) for file in adaptation.files}
+    stored = [
+        file for folder in (FRAMES, FLOW, FEATURES, ADAPTED) for file in (root / folder).rglob("*") if file.is_file()
+    ]
     partial = [file for folder in OUT_FOLDERS for file in (root / folder).rglob(f".*{TEMPORARY_SUFFIX}")]
     return sorted({file for file in stored if file not in needed} | set(partial) | orphaned_checkpoints(root, params))
 

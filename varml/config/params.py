@@ -18,6 +18,8 @@ Balance = Literal["none", "weights", "sampler"]
 Illumination = Literal["none", "clahe", "gray_world"]
 TrainPrecision = Literal["auto", "float32", "bf16"]
 Unfreeze = Literal["none", "last_stage", "all"]
+Adapt = Literal["none", "flow", "both"]
+Adapting = Literal["last_stage", "all"]
 FlowImages = Literal["direction", "magnitude", "both", "stack"]
 Pooling = Literal["mean", "thirds", "attentive"]
 
@@ -159,12 +161,40 @@ class Flow(Section):
 
 
 class Features(Section):
-    """Frozen backbone features of both streams."""
+    """Backbone features of both streams, as a model in service computes them too."""
 
     image_size_px: int = Field(ge=32, le=1024)
     grid_size: int = Field(ge=1, le=16)
     flow_images: FlowImages = Field(description="what of each step of flow the backbone is shown")
     weights: dict[str, str] = Field(description="backbone name to a safetensors file of its weights")
+
+    @property
+    def frozen(self) -> Features:
+        """These params alone, without those of what may be adapted."""
+        return Features(**{name: getattr(self, name) for name in Features.model_fields})
+
+
+class Adaptation(Section):
+    """The short training of a stream's backbone, in each fold on what the fold does not validate."""
+
+    unfreeze: Adapting = Field(default="last_stage", description="what of the backbone is trained")
+    num_epochs: int = Field(default=5, ge=1, le=10_000)
+    batch_size: int = Field(default=8, ge=1)
+    lr: float = Field(default=1e-3, gt=0, le=1, description="peak, of the classifier and of the last layers")
+    layer_decay: float = Field(default=0.8, gt=0, le=1, description="of the learning rate, from layer to layer down")
+    augment: float = Field(default=0.0, ge=0, le=1, description="strength of the random changes of its clips")
+
+
+class AdaptableFeatures(Features):
+    """Features of frozen backbones, or of backbones that have seen the training part of their fold."""
+
+    adapt: Adapt = Field("none", description="the streams whose backbones are adapted")
+    adaptation: Adaptation = Adaptation()
+
+    @property
+    def adapted_streams(self) -> tuple[str, ...]:
+        """The streams whose backbones are adapted."""
+        return {"none": (), "flow": ("flow",), "both": ("rgb", "flow")}[self.adapt]
 
 
 class Views(Section):
@@ -274,7 +304,7 @@ class Params(Section):
     ingest: Ingest
     frames: Frames
     flow: Flow
-    features: Features
+    features: AdaptableFeatures
     views: Views = Views()
     model: Model
     train: Train

@@ -22,6 +22,7 @@ FRAMES = Path("data/frames")
 FLOW = Path("data/flow")
 FLOW_METRICS = Path("metrics/flow.json")
 FEATURES = Path("data/features")
+ADAPTED = Path("data/adapted")
 
 BEST = Path("search/best.yaml")
 TRIALS = Path("search/trials.csv")

@@ -21,14 +21,14 @@ class Backbone(nn.Module):
     """A timm network without its classifier.
 
     ``name`` is timm's, ``mean`` and ``std`` are what its weights were trained with, one for each of the C channels of
-    an image; ``dim`` is the width D of its feature map.
+    an image; ``dim`` is the width D of its feature map, ``size_px`` the side of the square images that it is built for.
     """
 
     def __init__(
         self, name: str, network: nn.Module, mean: tuple[float, ...], std: tuple[float, ...], size_px: int
     ) -> None:
         super().__init__()
-        self.name, self.network, self.in_chans = name, network, len(mean)
+        self.name, self.network, self.in_chans, self.size_px = name, network, len(mean), size_px
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
         with torch.inference_mode():

@@ -30,7 +30,7 @@ def feature_files(
     Those of a crop and of a mirrored video lie in files of their own, for one may be wanted without the others. Those
     of a clip are in the file of all segments.
     """
-    values = params.features.model_dump(exclude={"weights"})
+    values = params.features.frozen.model_dump(exclude={"weights"})
     weights = weights_identity(backbone, params.features.weights)
     fixed: dict[str, Any] = {"backbone": backbone, "weights": weights, "features": values, "version": VERSION}
     fixed |= {"mirrored": True} if view.mirrored else {}

@@ -51,7 +51,7 @@ class FeatureTask:
 def extract_features(task: FeatureTask) -> None:
     """Store the features of both streams of one video in one view."""
     frames, flow = see(read_frames(task.frames), read_packed_flow(task.flow), task.view)
-    backbones = _loaded_backbones(task.backbone, task.params.model_dump_json(), flow.shape[1] + 1)
+    backbones = _loaded_backbones(task.backbone, task.params.frozen.model_dump_json(), flow.shape[1] + 1)
     with one_thread():
         features = compute_features(backbones, frames, flow, task.params)
     write_bytes(task.target, save(features))
@@ -96,9 +96,13 @@ def flow_input(packed_flow: PackedFlow, params: FeatureParams) -> Tensor:
 def features_of(backbone: Backbone, images: Tensor, params: FeatureParams) -> StepFeatures:
     """Return the features of standardised ``images``, (T, C, s, s), as they are stored."""
     with torch.inference_mode():
-        cells = grid_features(backbone, images, params.grid_size)
-        # float16 ends at 65504; an infinite feature would make every later loss NaN.
-        return cells.clamp(-_LARGEST, _LARGEST).half().contiguous().numpy()
+        return storable(grid_features(backbone, images, params.grid_size)).numpy()
+
+
+def storable(values: Tensor) -> Tensor:
+    """Return ``values`` in float16, contiguous, none of them infinite."""
+    # float16 ends at 65504; an infinite feature would make every later loss NaN.
+    return values.clamp(-_LARGEST, _LARGEST).half().contiguous()
 
 
 def grid_features(backbone: Backbone, images: Tensor, grid_size: int) -> Tensor:

@@ -19,13 +19,28 @@ def see(frames: Frames, packed_flow: PackedFlow, view: View) -> tuple[Frames, Pa
     A crop is cut before anything is scaled, and the video is mirrored before it is cut. Displacements stay in pixels of
     stored frames: whole frames and crops differ in how they are scaled, and not in what a colour of flow means.
     """
-    frames, packed_flow = frames[view.clip :: view.num_clips], packed_flow[view.clip :: view.num_clips]
+    return see_frames(frames, view), see_flow(packed_flow, view)
+
+
+def see_frames(frames: Frames, view: View) -> Frames:
+    """Return what :func:`see` shows of frames."""
+    frames = frames[view.clip :: view.num_clips]
     if view.mirrored:
-        frames, packed_flow = np.ascontiguousarray(frames[:, :, :, ::-1]), mirrored(packed_flow)
+        frames = np.ascontiguousarray(frames[:, :, :, ::-1])
     if view.crop is None:
-        return frames, packed_flow
+        return frames
     rows, columns = crop_window(frames.shape[2], frames.shape[3], view.crop)
-    return frames[:, :, rows, columns], cropped(packed_flow, rows, columns)
+    return frames[:, :, rows, columns]
+
+
+def see_flow(packed_flow: PackedFlow, view: View) -> PackedFlow:
+    """Return what :func:`see` shows of flow."""
+    packed_flow = packed_flow[view.clip :: view.num_clips]
+    if view.mirrored:
+        packed_flow = mirrored(packed_flow)
+    if view.crop is None:
+        return packed_flow
+    return cropped(packed_flow, *crop_window(packed_flow.shape[2] // 2, packed_flow.shape[3], view.crop))
 
 
 def crop_window(height: int, width: int, crop: int) -> tuple[slice, slice]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from varml.training.loop import EpochMetrics, Probabilities
 from varml.training.stream_weight import WEIGHT, StreamProbabilities, cross_mixed, fit_rgb_weight
 
 LoadFeatures = Callable[[str], FeatureSet]
+LoadFoldFeatures = Callable[[str, int], FeatureSet]
 
 
 @dataclass
@@ -52,18 +54,24 @@ class TrialResult:
 
 @dataclass(frozen=True)
 class Objective:
-    """The function that the study maximises."""
+    """The function that the study maximises.
+
+    ``load`` gives the frozen features of a backbone, ``load_fold`` what trials see of it in a fold where that differs:
+    features that are adapted to the training part of the fold.
+    """
 
     params: Params
     load: LoadFeatures
     folds: list[Positions]
+    load_fold: LoadFoldFeatures | None = None
 
     def __call__(self, trial: optuna.Trial, values: dict[str, Any]) -> TrialResult:
         """Return the result of one trial with ``values``; a pruned one holds the folds until then."""
         params = apply_values(self.params, values)
         data = self.load(params.model.backbone)
         result = TrialResult(values, np.full((len(data), len(data.classes)), np.nan, dtype=np.float32))
-        for fold in cross_validate(data, self.folds, params.model, params.train, self.params.seed):
+        seen = data if self.load_fold is None else partial(self.load_fold, params.model.backbone)
+        for fold in cross_validate(seen, self.folds, params.model, params.train, self.params.seed):
             self._take(result, fold, data)
             correct = fold.probabilities.argmax(1) == data.labels[fold.positions]
             PRUNINGS[self.params.search.pruner].report(trial, fold.index, correct)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import numpy as np
 import pandas as pd
 
 from varml.config.params import Params
@@ -14,16 +13,16 @@ from varml.config.views import list_views, stored_views
 from varml.data.dataset import FeatureSet
 from varml.data.manifest import class_names
 from varml.data.mirror_pairs import mirrored_positions
-from varml.data.splits import UNGROUPED, Positions, classes_without_training, make_folds
 from varml.ground.content_key import content_key
 from varml.ground.plugins import plugin_digests
 from varml.models.feature_files import feature_files
-from varml.search.objective import LoadFeatures
+from varml.search.objective import LoadFeatures, LoadFoldFeatures
+from varml.training.adaptations import adaptations_of, list_adaptations
+from varml.training.adapted import with_adapted
 from varml.training.data import load_features
 
 # Raise it when the same values on the same data may give another result: trials of both must not be compared.
 VERSION = 3
-UNTRAINED = "one fold holds all videos of {} in train and val, so they are validated by who has never seen their class"
 
 
 def feature_loader(manifest: pd.DataFrame, params: Params) -> LoadFeatures:
@@ -36,16 +35,21 @@ def feature_loader(manifest: pd.DataFrame, params: Params) -> LoadFeatures:
     return load
 
 
-def make_validation(rows: pd.DataFrame, params: Params) -> tuple[list[Positions], list[str]]:
-    """Return the validation positions among the rows of train and val, and what the user should know of them."""
-    if params.search.validation == "val":
-        return [np.flatnonzero((rows["split"] == "val").to_numpy())], []
-    folds, grouped = make_folds(rows["label"].tolist(), rows["group"].tolist(), params.search.num_folds, params.seed)
-    warnings = [] if grouped else [UNGROUPED]
-    alone = classes_without_training(rows["label"].tolist(), folds)
-    if alone:
-        warnings.append(UNTRAINED.format(", ".join(map(repr, alone))))
-    return folds, warnings
+def fold_loader(rows: pd.DataFrame, params: Params, load: LoadFeatures) -> LoadFoldFeatures | None:
+    """Return a function from a backbone and a fold to the features of ``rows``, adapted to its training part.
+
+    None where no stream is adapted. ``load`` gives the frozen features; the last two folds are kept.
+    """
+    adaptations = list_adaptations(rows, params)
+    if not adaptations:
+        return None
+
+    @lru_cache(maxsize=2)
+    def load_fold(backbone: str, fold: int) -> FeatureSet:
+        found = adaptations_of(adaptations, backbone, fold)
+        return with_adapted(load(backbone), found, params.frames.num_segments)
+
+    return load_fold
 
 
 def study_name(rows: pd.DataFrame, params: Params, backbones: list[str]) -> str:
@@ -64,6 +68,7 @@ def study_name(rows: pd.DataFrame, params: Params, backbones: list[str]) -> str:
         **({"plugins": plugin_digests(params.plugins)} if params.plugins else {}),
         features={name: _feature_names(rows, params, name) for name in backbones},
         **({"clips": params.views.num_clips} if params.views.num_clips > 1 else {}),
+        **({"adapted": [made.key for made in adapted]} if (adapted := list_adaptations(rows, params)) else {}),
         mirror=mirrored_positions(params.data.mirror_pairs, class_names(rows)) if mirrors(params) else [],
     )
     return f"varml-{key[:12]}"

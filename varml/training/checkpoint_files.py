@@ -41,7 +41,8 @@ def remove_checkpoint(winner: Params, root: Path = Path()) -> None:
 
 def _training_key(winner: Params, root: Path) -> str:
     """Return what changes with all that makes the weights: data, params and the libraries that compute."""
-    sections = ("frames", "flow", "features", "views", "model")
+    sections, features = ("frames", "flow", "views", "model"), winner.features
+    adapted = {"streams": features.adapted_streams, "adaptation": features.adaptation.model_dump()}
     return content_key(
         version=VERSION,
         libraries={name: version(name) for name in ("torch", "timm")},
@@ -49,5 +50,7 @@ def _training_key(winner: Params, root: Path) -> str:
         data={str(file): file_digest(root / file) for file in (MANIFEST, PLUGINS, WEIGHTS)},
         mirror_pairs=winner.data.mirror_pairs,
         train=winner.train.model_dump(exclude={"checkpoint_every"}),
+        features=features.frozen.model_dump(),
+        **({"adapted": adapted} if features.adapted_streams else {}),
         **{name: getattr(winner, name).model_dump() for name in sections},
     )

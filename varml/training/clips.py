@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,6 +36,11 @@ class ClipSet:
     labels: list[int]
     mirror: list[int]
     bound_px: float
+
+    def subset(self, positions: Sequence[int]) -> ClipSet:
+        """Return the videos at ``positions``."""
+        frames, flow = ([files[i] for i in positions] for files in (self.frames, self.flow))
+        return replace(self, frames=frames, flow=flow, labels=[self.labels[i] for i in positions])
 
     def read(self, position: int) -> ClipTensors:
         """Return the clip of the video at ``position``, of its frames the middle ones.

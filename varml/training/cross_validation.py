@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,8 @@ from varml.data.dataset import FeatureSet
 from varml.data.splits import Positions
 from varml.training.loop import EpochMetrics, Probabilities, fit, predict
 from varml.training.stream_weight import StreamProbabilities, predict_streams
+
+OfFold = Callable[[int], FeatureSet]
 
 
 @dataclass(frozen=True)
@@ -29,14 +31,16 @@ class FoldResult:
 
 
 def cross_validate(
-    data: FeatureSet, folds: list[Positions], model: Model, train: Train, seed: int
+    features: FeatureSet | OfFold, folds: list[Positions], model: Model, train: Train, seed: int
 ) -> Iterator[FoldResult]:
     """Yield the result of each fold; the caller may stop in between. Fold i is trained from ``seed`` + i.
 
-    Features of videos in a mirror are left alone unless ``train.mirror``.
+    ``features`` are those of all folds, or tell those of a fold, of the same videos, by its number. Features of videos
+    in a mirror are left alone unless ``train.mirror``.
     """
-    data = data if train.mirror else data.unmirrored
     for index, positions in enumerate(folds):
+        data = features if isinstance(features, FeatureSet) else features(index)
+        data = data if train.mirror else data.unmirrored
         training = data.subset(np.setdiff1d(np.arange(len(data)), positions))
         validation = data.subset(positions)
         epochs: list[EpochMetrics] = []

@@ -13,14 +13,12 @@ from varml.config.views import View, list_views, stored_views
 from varml.data.dataset import FeatureSet, StreamArrays, load_feature_arrays
 from varml.data.manifest import class_names
 from varml.data.mirror_pairs import mirrored_positions
+from varml.data.validation import TRAINING_SPLITS
 from varml.flow.store import flow_files
 from varml.models.feature_files import feature_files
 from varml.models.views import steps_of_clip
 from varml.training.clips import ClipSet
 from varml.video.frames import frames_files
-
-# What search and training may look at; the test split is read by evaluate alone.
-TRAINING_SPLITS = ("train", "val")
 
 
 def load_features(

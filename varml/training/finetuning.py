@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from copy import deepcopy
 
 import torch
+from torch import Tensor
 
 from varml.config.params import Params, Train
 from varml.models.recognizer import Recognizer
 from varml.models.video_network import VideoNetwork
 from varml.training.augmented import AugmentedImages
+from varml.training.batches import BatchSource
 from varml.training.checkpoint import Checkpoint
-from varml.training.loop import EpochMetrics, train_network
+from varml.training.loop import OnEpoch, train_network
 from varml.training.unfreezing import layer_groups, unfreeze
 
 
@@ -22,7 +23,7 @@ def finetune(
     params: Params,
     *,
     seed: int,
-    on_epoch: Callable[[int, EpochMetrics], None],
+    on_epoch: OnEpoch,
     checkpoint: Checkpoint | None = None,
 ) -> VideoNetwork:
     """Return copies of ``recognizer`` and of its streams' backbones, trained together on the images of ``source``.
@@ -34,20 +35,38 @@ def finetune(
     own = {stream: deepcopy(source.backbones[stream]) for stream in recognizer.streams}
     network = VideoNetwork(own, deepcopy(recognizer), params.features.grid_size)
     unfreeze(network, params.train.unfreeze)
-    train = finetuning_values(params.train)
+    labels, num_classes = torch.tensor(source.clips.labels), len(source.clips.mirror)
+    train_end_to_end(network, source, labels, num_classes, params.train, seed, on_epoch, checkpoint)
+    return network
+
+
+def train_end_to_end(
+    network: VideoNetwork,
+    source: BatchSource,
+    labels: Tensor,
+    num_classes: int,
+    train: Train,
+    seed: int,
+    on_epoch: OnEpoch,
+    checkpoint: Checkpoint | None = None,
+) -> None:
+    """Train what requires gradients of ``network`` in place, with the values of ``train.finetune``.
+
+    ``labels`` (N,) int64 are the classes of the videos that ``source`` gives by their positions.
+    """
+    values = finetuning_values(train)
     train_network(
         network,
         source,
-        torch.tensor(source.clips.labels),
-        train,
-        num_classes=len(source.clips.mirror),
+        labels,
+        values,
+        num_classes=num_classes,
         seed=seed,
-        streams=recognizer.streams,
-        parameter_groups=layer_groups(network, train),
+        streams=network.recognizer.streams,
+        parameter_groups=layer_groups(network, values),
         on_epoch=on_epoch,
         checkpoint=checkpoint,
     )
-    return network
 
 
 def finetuning_values(train: Train) -> Train:

@@ -19,6 +19,8 @@ from varml.models.backbones import Backbone
 from varml.models.description import MemberDescription, frozen_key
 from varml.models.features import StreamBackbones, stream_backbones
 from varml.models.recognizer import Recognizer
+from varml.training.adaptations import FINAL, Adaptation, adaptations_of, list_adaptations
+from varml.training.adapted import load_backbone, with_adapted
 from varml.training.augmented import AugmentedFeatures, AugmentedImages
 from varml.training.checkpoint_files import final_checkpoint
 from varml.training.data import list_clips, load_features
@@ -50,10 +52,14 @@ class Refitted:
 
 
 class Refitter:
-    """Trains one member after the other on all rows of ``manifest``; those of one backbone share its features."""
+    """Trains one member after the other on all rows of ``manifest``; those of one backbone share its features.
+
+    Of adapted streams these are the features of backbones that have seen all rows, and the members share these too.
+    """
 
     def __init__(self, manifest: pd.DataFrame, params: Params) -> None:
         self._manifest, self._params = manifest, params
+        self._adaptations = list_adaptations(manifest, params)
         self._backbones, self._features = cache(self._build), cache(self._load)
 
     def refit(self, member: Member, place: int, on_epoch: OnEpoch) -> Refitted:
@@ -65,7 +71,7 @@ class Refitter:
         name = params.model.backbone
         if params.train.unfreeze == "none":
             read = {stream: self._backbones(name)[stream] for stream in recognizer.streams}
-            keys = {stream: frozen_key(name, backbone.in_chans) for stream, backbone in read.items()}
+            keys = {stream: self._key(name, stream, backbone) for stream, backbone in read.items()}
         else:
             recognizer, read = self._finetuned(params, recognizer, on_epoch)
             keys = {stream: f"{name}.{stream}.{place}" for stream in recognizer.streams}
@@ -78,6 +84,11 @@ class Refitter:
             mirror=params.train.mirror,
         )
         return Refitted(recognizer, description, {keys[stream]: backbone for stream, backbone in read.items()})
+
+    def _key(self, name: str, stream: str, backbone: Backbone) -> str:
+        if stream in self._params.features.adapted_streams:
+            return f"{name}.{stream}.adapted"
+        return frozen_key(name, backbone.in_chans)
 
     def _trained(self, params: Params, data: FeatureSet, on_epoch: OnEpoch) -> Recognizer:
         # What is trained on pixels afterwards sees changed clips then; before, stored features are good enough.
@@ -118,7 +129,12 @@ class Refitter:
 
     def _build(self, name: str) -> StreamBackbones:
         features = self._params.features
-        return stream_backbones(name, features, self._params.frames.frames_per_segment, features.weights)
+        frozen = stream_backbones(name, features, self._params.frames.frames_per_segment, features.weights)
+        return frozen | {a.stream: load_backbone(a, self._params) for a in self._of(name)}
 
     def _load(self, name: str, mirrored: bool) -> FeatureSet:
-        return load_features(self._manifest, self._params, name, mirrored=mirrored)
+        frozen = load_features(self._manifest, self._params, name, mirrored=mirrored)
+        return with_adapted(frozen, self._of(name), self._params.frames.num_segments)
+
+    def _of(self, name: str) -> list[Adaptation]:
+        return adaptations_of(self._adaptations, name, FINAL)
