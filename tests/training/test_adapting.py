@@ -279,6 +279,14 @@ def test_only_what_is_unfrozen_changes(stored: Stored, tmp_path: Path, what: str
     assert not any("running" in name for name in changed)
 
 
+def test_where_nothing_is_mirrored_videos_are_seen_as_they_are_alone(stored: Stored, tmp_path: Path) -> None:
+    plain = stored.changed({"search.space": {}, "train.mirror": False}).adapted(FINAL, tmp_path / "plain")
+    both = stored.adapted(FINAL, tmp_path / "both")
+    assert set(load_file(plain.features)) == {"flow"}
+    assert set(load_file(both.features)) == {"flow", "flow_mirrored"}
+    assert plain.key != both.key
+
+
 def test_changed_clips_give_other_features(stored: Stored, final: Adaptation, tmp_path: Path) -> None:
     of = stored.changed({"features.adaptation.augment": 0.5})
     assert make_map_files(of.videos, final.backbone, "flow", tmp_path) == ()
