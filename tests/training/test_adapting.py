@@ -256,8 +256,9 @@ def test_a_clip_has_some_of_the_adapted_steps(stored: Stored, final: Adaptation)
 
 def test_each_crop_is_adapted_to_and_seen(stored: Stored, tmp_path: Path) -> None:
     crops = stored.changed({"views.num_crops": 3, "train.mirror": False, "search.space": {}})
-    files = frames_files(crops.videos.rows, crops.params.frames), flow_files(
-        crops.videos.rows, crops.params.frames, crops.params.flow
+    files = (
+        frames_files(crops.videos.rows, crops.params.frames),
+        flow_files(crops.videos.rows, crops.params.frames, crops.params.flow),
     )
     for view in crops.videos.views:
         targets = feature_files(crops.videos.rows, crops.params, crops.params.model.backbone, view=view)
@@ -283,13 +284,13 @@ def test_where_nothing_is_mirrored_videos_are_seen_as_they_are_alone(stored: Sto
     plain = stored.changed({"search.space": {}, "train.mirror": False}).adapted(FINAL, tmp_path / "plain")
     both = stored.adapted(FINAL, tmp_path / "both")
     assert set(load_file(plain.features)) == {"flow"}
-    assert set(load_file(both.features)) == {"flow", "flow_mirrored"}
+    assert set(load_file(both.features)) == {"flow", "flow.mirrored"}
     assert plain.key != both.key
 
 
 def test_changed_clips_give_other_features(stored: Stored, final: Adaptation, tmp_path: Path) -> None:
     of = stored.changed({"features.adaptation.augment": 0.5})
-    assert make_map_files(of.videos, final.backbone, "flow", tmp_path) == ()
+    assert make_map_files(of.videos, final.backbone, "flow", tmp_path) == {}
     changed = of.adapted(0, tmp_path, cut=False)
     assert not np.array_equal(load_file(changed.features)["flow"], load_file(final.features)["flow"])
 
