@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_model import SHIPPED, TINY, build
 
-from varml.config.params import Attention, Features, FlowImages, Model, Views
+from varml.config.params import Attention, Features, FlowImages, Model, Pooling, Views
 from varml.config.views import PLAIN, View, list_views
 from varml.flow.store import ZERO, PackedFlow, cropped
 from varml.models.attention import attention_kinds
@@ -145,8 +147,8 @@ def test_steps_of_stored_features_are_the_features_of_a_clip(kind: FlowImages, n
 
 @pytest.mark.parametrize("fusion", fusions.names())
 @pytest.mark.parametrize("kind", attention_kinds.names())
-@pytest.mark.parametrize("pooling", ["mean", "attentive"])
-def test_every_recogniser_is_made_for_the_few_steps_of_a_clip(fusion: str, kind: str, pooling: str) -> None:
+@pytest.mark.parametrize("pooling", get_args(Pooling))
+def test_every_recogniser_is_made_for_the_few_steps_of_a_clip(fusion: str, kind: str, pooling: Pooling) -> None:
     model = Model(
         backbone=TINY, attention=Attention(kind=kind, depth=1, num_heads=2), pooling=pooling, fusion=fusion, width=8,
         dropout=0.0,
@@ -156,7 +158,10 @@ def test_every_recogniser_is_made_for_the_few_steps_of_a_clip(fusion: str, kind:
         logits = recognizer({stream: torch.randn(2, number, 4, 5) for stream, number in steps.items()})
         logits.sum().backward()
         assert logits.shape == (2, 3)
-        assert all(p.grad is not None for name, p in recognizer.named_parameters() if "positions" in name)
+        times = {name: p for name, p in recognizer.named_parameters() if name.endswith("position.time")}
+        made_for = {f"encoders.{stream}.position.time": steps[stream] for stream in recognizer.streams}
+        assert {name: len(p) for name, p in times.items()} == made_for
+        assert all(p.grad is not None for p in times.values())
 
 
 # Answers.
