@@ -20,9 +20,9 @@ Weights = dict[int, float]  # rank of a recogniser, best first, to its share; th
 
 @dataclass(frozen=True)
 class Selection:
-    """What is served, by rank, with the out-of-fold figures of the best recogniser alone and of an ensemble.
+    """What is served, by rank, with the figures of the best recogniser alone and of an ensemble.
 
-    ``ensemble`` is None where none could be judged.
+    Both are judged by folds (see :func:`select`); ``ensemble`` is None where none could be judged.
     """
 
     weights: Weights
@@ -33,14 +33,13 @@ class Selection:
 def select(oof: OutOfFold, metric: str, max_members: int) -> Selection:
     """Return the ensemble of at most ``max_members`` of the recognisers of ``oof``, or the best one alone.
 
-    An ensemble that is chosen and judged on the same videos looks better than it is, so it is judged by folds: what is
-    chosen on all other folds predicts this one. It is kept only if the figures of these predictions are better than
-    those of the best recogniser, which itself was chosen by them. With one fold there are no others, and no ensemble.
+    What is chosen and judged on the same videos looks better than it is, an ensemble as well as the best of several
+    recognisers. So both are judged by folds: what is chosen on all other folds predicts this one. An ensemble is kept
+    only if the figures of its predictions are better. With one fold there are no others, and no ensemble.
     """
-    single = oof.figures(metric, oof.probabilities[0])
     if max_members == 1 or len(oof.positions) < 2:
-        return Selection({0: 1.0}, single, None)
-    ensemble = oof.figures(metric, _cross_fitted(oof, metric, max_members))
+        return Selection({0: 1.0}, oof.figures(metric, oof.probabilities[0]), None)
+    single, ensemble = (oof.figures(metric, _cross_fitted(oof, metric, most)) for most in (1, max_members))
     weights = _greedy(oof, metric, max_members, oof.positions) if ensemble > single else {0: 1.0}
     return Selection(weights, single, ensemble)
 
