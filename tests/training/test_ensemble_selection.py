@@ -94,6 +94,14 @@ def test_the_best_alone_is_not_judged_by_what_chose_it() -> None:
     assert select(oof, "top1", max_members=3).single.score == pytest.approx(2 / 3)
 
 
+def test_as_many_right_answers_are_a_tie_whichever_folds_they_are_in() -> None:
+    """Two wrong in one fold of six, or one in each of two: plain means differ in the last bit."""
+    together, apart = (saying(~np.isin(np.arange(NUM_VIDEOS), wrong)) for wrong in ([6, 7], [4, 6]))
+    assert np.mean([1, 1, 5 / 6, 5 / 6]) > np.mean([1, 1, 1, 4 / 6])
+    oof = oof_of(together, apart)
+    assert oof.figures("top1", together).score == oof.figures("top1", apart).score == pytest.approx(11 / 12)
+
+
 def test_labels_of_a_fold_do_not_choose_what_predicts_it() -> None:
     # In fold 0 the second is right and the first wrong; everywhere else the first is as right and surer.
     in_first = FOLDS == 0
