@@ -31,7 +31,7 @@ from benchmarks.report import Figure, report
 from benchmarks.tvl1 import NO_CONTRIB, OPPONENT, TvL1
 from varml.config import load_params
 from varml.config.params import Flow as FlowParams
-from varml.flow.estimators.dis import NUM_REFINEMENTS, PATCH_STRIDE_PX
+from varml.flow.estimators.dis import NUM_REFINEMENTS, PATCH_STRIDE_PX, SMOOTHING_PX
 from varml.flow.store import FlowTask, extract_flow
 from varml.ground.engine import map_parallel
 from varml.video.frames import read_frames
@@ -121,7 +121,7 @@ def bare_flow(frames: Path) -> None:
     for segment in _IN_MEMORY[frames]:
         gray = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in segment]
         for previous, following in pairwise(gray):
-            solver.calc(previous, following, None)
+            cv2.GaussianBlur(solver.calc(previous, following, None), (0, 0), SMOOTHING_PX)
 
 
 _IN_MEMORY: dict[Path, npt.NDArray[np.uint8]] = {}

@@ -60,7 +60,7 @@ def build_ensemble(
     unknown_below: float | None = None,
 ) -> LoadedModel:
     """Return a model of ``members``: params, share, backbone key of streams that do not use the params', and seed."""
-    features = SHIPPED.features.model_copy(update={"image_size_px": TINY_SIZE_PX})
+    features = SHIPPED.features.frozen.model_copy(update={"image_size_px": TINY_SIZE_PX})
     (dim,) = {backbone.dim for backbone in backbones.values()}
     recognizers = [tiny_recognizer(model, dim, seed) for model, _, _, seed in members]
     description = Description(

@@ -56,7 +56,7 @@ def test_each_crop_has_a_file_of_its_own_as_it_is_and_in_a_mirror_and_a_clip_has
 def test_the_names_of_whole_frames_know_nothing_of_crops(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was stored before there were crops is still found."""
     monkeypatch.setattr("varml.models.feature_files.flow_keys", lambda *_: ["one"])
-    values, weights = params.features.model_dump(exclude={"weights"}), weights_identity(TINY, {})
+    values, weights = params.features.frozen.model_dump(exclude={"weights"}), weights_identity(TINY, {})
     plain, mirrored = (
         content_key(flow="one", backbone=TINY, weights=weights, features=values, version=VERSION, **more)
         for more in ({}, {"mirrored": True})

@@ -50,7 +50,8 @@ def test_one_parent_and_a_child_for_each_trial_with_its_status(runs: list[Any], 
 
 def test_a_trial_has_its_params_and_a_point_for_each_epoch(runs: list[Any], client: MlflowClient) -> None:
     for run in of_kind(runs, "trial"):
-        searched = {"model.backbone", "model.fusion", "model.attention.depth", "train.lr", "train.mirror"}
+        model = {"model.backbone", "model.pooling", "model.fusion", "model.attention.depth"}
+        searched = model | {"train.lr", "train.mirror"}
         assert searched == set(run.data.params)
         history = client.get_metric_history(run.info.run_id, "val_loss")
         assert sorted(point.step for point in history) == list(range(6))

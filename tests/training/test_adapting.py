@@ -300,7 +300,7 @@ def test_a_missing_file_is_named(stored: Stored, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=rf"{missing.key}\.weights.* must hold an adapted backbone"):
         load_backbone(missing, stored.params)
     with pytest.raises(StoreError, match=rf"{missing.key}.*remove what is there and run `dvc repro`"):
-        with_adapted(stored.videos.features(missing.backbone), [missing])
+        with_adapted(stored.videos.features(missing.backbone), [missing], stored.params.frames.num_segments)
 
 
 # What they are good for.
@@ -329,8 +329,10 @@ def test_where_motion_decides_adapted_flow_validates_better_than_frozen(
         {
             **{f"features.adaptation.{name}": value for name, value in values.items()},
             "model.fusion": "flow",
+            "model.pooling": "mean",
             "model.attention.depth": 0,
             "train.num_epochs": 8,
+            "train.lr": 1e-3,
         },
     )
     rows = store_videos(params, num_training=20, num_test=0, labels=["apart", "together"], draw=pulled)

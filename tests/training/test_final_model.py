@@ -84,7 +84,7 @@ def test_the_best_member_of_several_is_trained_as_it_is_alone(single: LoadedMode
     assert list(several.backbones) == [BACKBONE]
     both, flow = several.description.members
     assert (both.backbones, flow.backbones) == ({"rgb": BACKBONE, "flow": BACKBONE}, {"flow": BACKBONE})
-    assert (both.model.fusion, flow.model.fusion) == ("concat", "flow")
+    assert (both.model.fusion, flow.model.fusion) == ("late", "flow")
     assert (both.weight, flow.weight) == (0.6, 0.4)
 
 

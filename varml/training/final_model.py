@@ -43,7 +43,7 @@ def train_model(
             probe=params.ingest.probe,
             frames=params.frames,
             flow=params.flow,
-            features=params.features,
+            features=params.features.frozen,
             views=params.views,
         ),
     )
