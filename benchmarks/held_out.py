@@ -188,6 +188,8 @@ class _HeldOut:
 
 
 def _file(stored: Stored, name: str, group: str) -> Path:
-    params = stored.params.model_dump(mode="json", exclude={"engine", "search", "register_", "data", "ingest"})
+    # Nothing is adapted here, and the rest has no part in it.
+    left_out = dict.fromkeys(("engine", "search", "register_", "data", "ingest"), True)
+    params = stored.params.model_dump(mode="json", exclude={**left_out, "features": {"adapt", "adaptation"}})
     key = content_key(version=VERSION, params=params, trials=TRIALS, videos=stored.rows["digest"].tolist())
     return stored.folder / "answers" / key[:12] / f"{name}-{group}.json"
