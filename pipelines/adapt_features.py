@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from pipelines._stage import run_stage
 from varml.config.params import Params
 from varml.data.manifest import read_manifest
+from varml.ground.atomic import write_json
 from varml.ground.engine import map_parallel
-from varml.ground.paths import ADAPTED, MANIFEST, state_folder
+from varml.ground.paths import ADAPTED_STREAMS, MANIFEST, state_folder
 from varml.ground.progress import progress
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 def main(params: Params) -> None:
     """No video of the test split is looked at: ``evaluate`` computes what the adapted backbones see of those."""
-    ADAPTED.mkdir(parents=True, exist_ok=True)
+    # DVC warns of an out that is empty, as this one would be where nothing is adapted.
+    write_json(ADAPTED_STREAMS, params.features.adapted_streams)
     if not params.features.adapted_streams:
         return
     # Here and not above: torch and timm are slow to import, and there may be nothing to do.

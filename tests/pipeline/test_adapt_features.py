@@ -21,7 +21,7 @@ from pipelines.adapt_features import main
 from varml.config import Params, load_params
 from varml.config.space import apply_values
 from varml.data.manifest import COLUMNS, write_table
-from varml.ground.paths import ADAPTED, MANIFEST, PARAMS
+from varml.ground.paths import ADAPTED, ADAPTED_STREAMS, MANIFEST, PARAMS
 
 Bytes = dict[str, bytes]
 
@@ -53,11 +53,11 @@ def project(finished_stage: tuple[Path, Bytes], monkeypatch: pytest.MonkeyPatch)
 
 
 def written() -> Bytes:
-    return {file.name: file.read_bytes() for file in ADAPTED.rglob("*") if file.is_file()}
+    return {file.name: file.read_bytes() for file in ADAPTED.rglob("*.safetensors")}
 
 
 def times() -> dict[str, int]:
-    return {file.name: file.stat().st_mtime_ns for file in ADAPTED.rglob("*") if file.is_file()}
+    return {file.name: file.stat().st_mtime_ns for file in ADAPTED.rglob("*.safetensors")}
 
 
 def test_each_fold_has_features_and_the_last_one_a_backbone_too(finished_stage: tuple[Path, Bytes]) -> None:
@@ -94,12 +94,13 @@ def test_nothing_is_adapted_unless_that_is_asked_for(tmp_path: Path) -> None:
         [sys.executable, "-c", script], cwd=tmp_path, env=environment(), capture_output=True, text=True
     )
     assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
-    assert list((tmp_path / ADAPTED).iterdir()) == []
+    assert list((tmp_path / ADAPTED).iterdir()) == [tmp_path / ADAPTED_STREAMS]
+    assert (tmp_path / ADAPTED_STREAMS).read_text().split() == ["[]"]
 
 
 @pytest.mark.usefixtures("project")
 def test_a_stage_that_is_killed_goes_on_and_ends_with_the_same_bytes(finished_stage: tuple[Path, Bytes]) -> None:
-    for file in [file for file in ADAPTED.rglob("*") if file.is_file()]:
+    for file in list(ADAPTED.rglob("*.safetensors")):
         file.unlink()
     stage = subprocess.Popen([sys.executable, "-m", "pipelines.adapt_features"], env=environment())
     wait_until(lambda: bool(list(ADAPTED.rglob("*.safetensors"))) or stage.poll() is not None)

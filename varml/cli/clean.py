@@ -14,7 +14,7 @@ from varml.errors import SearchError
 from varml.flow.store import flow_files
 from varml.ground.atomic import TEMPORARY_SUFFIX
 from varml.ground.locks import exclusive
-from varml.ground.paths import ADAPTED, BEST, FEATURES, FLOW, FRAMES, MANIFEST, OUT_FOLDERS
+from varml.ground.paths import ADAPTED, ADAPTED_STREAMS, BEST, FEATURES, FLOW, FRAMES, MANIFEST, OUT_FOLDERS
 from varml.models.feature_files import feature_files
 from varml.training.adaptations import list_adaptations
 from varml.training.checkpoint import Checkpoint
@@ -47,6 +47,7 @@ def removable_files(root: Path, params: Params) -> list[Path]:
     """
     manifest = read_manifest(root / MANIFEST)
     needed = {
+        root / ADAPTED_STREAMS,
         *frames_files(manifest, params.frames, root),
         *flow_files(manifest, params.frames, params.flow, root),
     }

@@ -23,6 +23,7 @@ FLOW = Path("data/flow")
 FLOW_METRICS = Path("metrics/flow.json")
 FEATURES = Path("data/features")
 ADAPTED = Path("data/adapted")
+ADAPTED_STREAMS = ADAPTED / "streams.json"
 
 BEST = Path("search/best.yaml")
 TRIALS = Path("search/trials.csv")
