@@ -39,9 +39,12 @@ LR = 3e-3
 TRIALS: tuple[dict[str, Any], ...] = tuple(
     {"model.fusion": fusion, "model.pooling": pooling, "model.attention.depth": depth, "train.lr": LR}
     for fusion, pooling, depth in [
-        *product(("late",), ("mean", "thirds"), (0, 1)),
-        *product(("concat",), ("mean", "thirds"), (0,)),
-        *product(("rgb", "flow", "gated"), ("thirds",), (0,)),
+        *product(["late"], ["mean", "thirds"], [0, 1]),
+        ("concat", "mean", 0),
+        ("concat", "thirds", 0),
+        ("rgb", "thirds", 0),
+        ("flow", "thirds", 0),
+        ("gated", "thirds", 0),
         ("cross_attention", "mean", 1),
     ]
 )

@@ -3,80 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
+from adapting_project import Stored, stored_for_adapting
 from safetensors.numpy import load_file
 from stored_project import store_videos
 from tiny_weights import tiny_params, write_tiny_weights
 
-from varml.config import Params
 from varml.config.space import apply_values
 from varml.config.views import PLAIN, View
-from varml.data.validation import TRAINING_SPLITS
 from varml.errors import StoreError
 from varml.flow.store import flow_files
 from varml.models.feature_files import feature_files
 from varml.models.features import FeatureTask, extract_features
-from varml.training.adaptations import FINAL, Adaptation, adaptations_of, list_adaptations
+from varml.training.adaptations import FINAL, Adaptation
 from varml.training.adapted import load_backbone, with_adapted
-from varml.training.adapting import AdaptTask, Videos, adapt, frozen
+from varml.training.adapting import frozen
 from varml.training.cross_validation import cross_validate
 from varml.training.data import load_features
-from varml.training.keeping_maps import keep_maps, make_map_files
+from varml.training.keeping_maps import make_map_files
 from varml.video.frames import frames_files
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A stored project with the rows of its videos in train and val."""
-
-    params: Params
-    rows: pd.DataFrame
-    root: Path
-
-    @property
-    def videos(self) -> Videos:
-        return Videos(self.rows, self.params, self.root)
-
-    def changed(self, values: dict[str, Any]) -> Stored:
-        return replace(self, params=apply_values(self.params, values))
-
-    def adaptation(self, fold: int, folder: Path, stream: str = "flow") -> Adaptation:
-        """The adaptation for a fold, whose files go to ``folder``."""
-        found = adaptations_of(list_adaptations(self.rows, self.params, folder), self.params.model.backbone, fold)
-        return next(one for one in found if one.stream == stream)
-
-    def adapted(self, fold: int, folder: Path, *, cut: bool = True, stream: str = "flow") -> Adaptation:
-        """The same when it is done, on maps that are kept or on images."""
-        return self.done(self.adaptation(fold, folder, stream), cut=cut)
-
-    def done(self, adaptation: Adaptation, *, cut: bool = True) -> Adaptation:
-        """Do ``adaptation`` on the videos of this project."""
-        maps: dict[View, Path] = {}
-        if cut:
-            (folder := adaptation.folder / "maps").mkdir(parents=True)
-            maps = make_map_files(self.videos, adaptation.backbone, adaptation.stream, folder)
-            kept = keep_maps(self.videos, adaptation.backbone, adaptation.stream, maps, 1)
-            assert len(list(kept)) == len(self.rows)
-        adapt(AdaptTask(self.videos, adaptation, maps))
-        return adaptation
 
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
-    """Twelve videos to train on and six of the test split."""
-    folder = tmp_path_factory.mktemp("adapting")
-    params = tiny_params(write_tiny_weights(folder / "tiny.safetensors"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        manifest = store_videos(params)
-        yield Stored(params, manifest[manifest["split"].isin(TRAINING_SPLITS)].reset_index(drop=True), folder)
+    with stored_for_adapting(tmp_path_factory.mktemp("adapting")) as project:
+        yield project
 
 
 @pytest.fixture(scope="module")
@@ -87,64 +43,6 @@ def first_fold(stored: Stored, tmp_path_factory: pytest.TempPathFactory) -> Adap
 @pytest.fixture(scope="module")
 def final(stored: Stored, tmp_path_factory: pytest.TempPathFactory) -> Adaptation:
     return stored.adapted(FINAL, tmp_path_factory.mktemp("final"))
-
-
-# Which adaptations there are.
-
-
-def test_none_are_made_where_no_stream_is_adapted(stored: Stored) -> None:
-    assert list_adaptations(stored.rows, stored.changed({"features.adapt": "none"}).params) == []
-
-
-def test_each_fold_trains_on_what_it_does_not_validate_and_the_final_one_on_everything(stored: Stored) -> None:
-    params = stored.changed({"features.adapt": "both"}).params
-    found = list_adaptations(stored.rows, params)
-    assert [(a.stream, a.fold) for a in found] == [(s, f) for s in ("rgb", "flow") for f in (0, 1, FINAL)]
-    groups = stored.rows["group"].to_numpy()
-    for one in found:
-        left = np.setdiff1d(np.arange(len(stored.rows)), one.training)
-        assert len(left) == (0 if one.fold == FINAL else 6)
-        assert not set(groups[left]) & set(groups[one.training])
-    assert len({one.key for one in found}) == len(found)
-
-
-def test_validation_on_val_trains_on_train_alone(stored: Stored) -> None:
-    rows = stored.rows.assign(split=["train"] * 9 + ["val"] * 3)
-    first, last = list_adaptations(rows, stored.changed({"search.validation": "val"}).params)
-    assert first.training.tolist() == list(range(9))
-    assert (last.fold, len(last.training)) == (FINAL, 12)
-
-
-@pytest.mark.parametrize(
-    ("values", "same"),
-    [
-        ({"features.adaptation.lr": 2e-3}, False),
-        ({"features.adaptation.unfreeze": "all"}, False),
-        ({"features.grid_size": 1}, False),
-        ({"flow.bound_px": 8}, False),
-        ({"seed": 1}, False),
-        ({"data.mirror_pairs": []}, False),
-        ({"train.lr": 2e-3}, True),
-        ({"model.width": 32}, True),
-        ({"search.num_trials": 1}, True),
-    ],
-)
-def test_a_key_changes_with_what_the_features_depend_on_and_with_nothing_else(
-    stored: Stored, values: dict[str, Any], same: bool
-) -> None:
-    keys, others = (
-        [one.key for one in list_adaptations(stored.rows, of.params)] for of in (stored, stored.changed(values))
-    )
-    assert [one == other for one, other in zip(keys, others, strict=True)] == [same] * len(keys)
-
-
-def test_labels_of_videos_that_a_fold_validates_are_no_part_of_its_key(stored: Stored) -> None:
-    params = stored.changed({"search.validation": "val"}).params
-    rows = stored.rows.assign(split=["train"] * 9 + ["val"] * 3)
-    swapped = rows.assign(label=[*rows["label"][:9], *np.roll(rows["label"][9:], 1)])
-    (fold, final), (other_fold, other_final) = (list_adaptations(of, params) for of in (rows, swapped))
-    assert fold.key == other_fold.key
-    assert final.key != other_final.key
 
 
 def left_out(adaptation: Adaptation, num_videos: int) -> np.ndarray:
