@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,13 @@ Scores = npt.NDArray[np.floating]
 
 # From this number of classes on, top-5 says something.
 MIN_CLASSES_FOR_TOP5 = 6
+# Equal numbers of right answers, spread otherwise over the folds, have means that differ in the last bit.
+SCORE_DIGITS = 9
+
+
+def mean_score(scores: Sequence[float]) -> float:
+    """Return the mean of the scores of folds, rounded so that equal means compare as equal."""
+    return round(float(np.mean(scores)), SCORE_DIGITS)
 
 
 def accuracy(labels: Labels, probabilities: Scores) -> float:

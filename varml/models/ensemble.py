@@ -22,7 +22,7 @@ from varml.ground.threads import one_thread
 from varml.models.backbones import Backbone
 from varml.models.features import features_of, flow_input, rgb_input
 from varml.models.recognizer import Recognizer
-from varml.models.views import StepFeatures, see, steps_of_clip
+from varml.models.views import StepFeatures, see_flow, see_frames, steps_of_clip
 from varml.video.reader import Frames
 
 BATCH = 256
@@ -126,7 +126,7 @@ def compute_inputs(
     all clips are seen at once, as those of stored features are.
     """
     seen = {
-        one: _look(one, backbones[one.backbone], *see(frames, packed_flow, one.view), params)
+        one: _look(one, backbones[one.backbone], frames, packed_flow, params)
         for one in dict.fromkeys(asked.of_all_segments for asked in inputs)
     }
     return {asked: steps_of_clip(seen[asked.of_all_segments], asked.view, len(frames)) for asked in inputs}
@@ -135,5 +135,8 @@ def compute_inputs(
 def _look(
     one: Input, backbone: Backbone, frames: Frames, packed_flow: PackedFlow, params: FeatureParams
 ) -> StepFeatures:
-    images = rgb_input(backbone, frames, params) if one.stream == "rgb" else flow_input(packed_flow, params)
+    if one.stream == "rgb":
+        images = rgb_input(backbone, see_frames(frames, one.view), params)
+    else:
+        images = flow_input(see_flow(packed_flow, one.view), params)
     return features_of(backbone, images, params)

@@ -14,7 +14,7 @@ from varml.config.params import Params
 from varml.config.space import apply_values
 from varml.data.dataset import FeatureSet
 from varml.data.splits import Positions
-from varml.metrics.classification import METRICS, accuracy, cross_entropy
+from varml.metrics.classification import METRICS, accuracy, cross_entropy, mean_score
 from varml.search.pruning import PRUNINGS
 from varml.training.cross_validation import FoldResult, cross_validate
 from varml.training.loop import EpochMetrics, Probabilities
@@ -44,7 +44,7 @@ class TrialResult:
     @property
     def score(self) -> float:
         """The mean over folds of the metric that is searched for."""
-        return float(np.mean(self.fold_scores))
+        return mean_score(self.fold_scores)
 
     @property
     def loss(self) -> float:
@@ -116,4 +116,4 @@ def score_predictions(
     """Return the mean over folds of ``metric`` and of top-1 for predictions (N, K) made elsewhere."""
     scores = [METRICS[metric](labels[fold], probabilities[fold]) for fold in folds]
     top1 = [accuracy(labels[fold], probabilities[fold]) for fold in folds]
-    return float(np.mean(scores)), float(np.mean(top1))
+    return mean_score(scores), mean_score(top1)

@@ -22,7 +22,7 @@ from varml.training.adapted import with_adapted
 from varml.training.data import load_features
 
 # Raise it when the same values on the same data may give another result: trials of both must not be compared.
-VERSION = 3
+VERSION = 4
 
 
 def feature_loader(manifest: pd.DataFrame, params: Params) -> LoadFeatures:

@@ -17,7 +17,6 @@ from optuna.trial import FrozenTrial, TrialState
 from varml.config.params import Params
 from varml.errors import SearchError
 from varml.search.pruning import PRUNINGS
-from varml.training.out_of_fold import SCORE_DIGITS
 
 JOURNAL = "optuna.journal"
 # User attributes of a trial.
@@ -115,4 +114,4 @@ def _experimental() -> Iterator[None]:
 
 
 def _value(trial: FrozenTrial) -> float:
-    return round(float(trial.value), SCORE_DIGITS) if trial.value is not None else float("-inf")
+    return float(trial.value) if trial.value is not None else float("-inf")

@@ -120,7 +120,7 @@ def draw_views(draw: Draw, num_views: int, seed: int) -> Tensor:
     """Return in which of its views each video of a batch is seen, (B,) int64, all rows, whichever process has them."""
     if num_views == 1:
         return torch.zeros(len(draw.positions), dtype=torch.int64)
-    # The first views were those of a mirror; under another name trainings would come out otherwise.
+    # Under another name than that of the first views every training would come out otherwise.
     generator = generator_of("mirror", seed, draw.epoch, draw.number)
     return torch.randint(num_views, (len(draw.positions),), generator=generator)
 

@@ -14,12 +14,10 @@ import numpy.typing as npt
 from varml.data.splits import Positions
 from varml.errors import SearchError
 from varml.ground.atomic import write_bytes
-from varml.metrics.classification import METRICS, Labels, cross_entropy
+from varml.metrics.classification import METRICS, Labels, cross_entropy, mean_score
 from varml.training.loop import Probabilities
 
 NO_FOLD = -1
-# As many right answers in other folds have means that differ in the last bit; such scores are equal.
-SCORE_DIGITS = 9
 
 
 class Figures(NamedTuple):
@@ -64,7 +62,7 @@ def figures_of(metric: str, labels: Labels, probabilities: Probabilities, folds:
     """Return the means over ``folds`` of ``metric`` and of the loss of ``probabilities`` (N, K)."""
     scores = [METRICS[metric](labels[fold], probabilities[fold]) for fold in folds]
     losses = [cross_entropy(labels[fold], probabilities[fold]) for fold in folds]
-    return Figures(round(float(np.mean(scores)), SCORE_DIGITS), -float(np.mean(losses)))
+    return Figures(mean_score(scores), -float(np.mean(losses)))
 
 
 def fold_numbers(folds: list[Positions], num_videos: int) -> npt.NDArray[np.int64]:

@@ -17,9 +17,9 @@ NUM_REFINEMENTS = 3
 # From patch to patch, 8 px each, where the preset has 4: a fifth of the time less, and on frames of UT-Interaction
 # warped by known fields 0.0535 px of error in place of 0.0565 at 224 px, 0.0637 in place of 0.0658 at 128 px.
 PATCH_STRIDE_PX = 5
-# The field comes rough from patches that overlap, and a Gaussian over it errs less on known warps at any size: of 1,
-# 1.5, 2 and 3 px this one errs least at 128 px, and takes 8 to 16 hundredths off the error on two kinds of real frames
-# at 128 to 256 px, for a fiftieth of the time. benchmarks/results/motion.md has what it does to recognition.
+# A Gaussian over the field errs less on known warps at any size: of 1, 1.5, 2 and 3 px this one errs least at 128 px of
+# UT-Interaction, and takes 8 to 16 hundredths off the error on two kinds of real frames at 128 to 256 px, for a few
+# hundredths of the time. benchmarks/results/motion.md has what it does to recognition.
 SMOOTHING_PX = 1.5
 
 
