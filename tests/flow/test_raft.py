@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,6 +45,8 @@ def project(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TORCH_HOME", str(folder / "torch_home"))
     for name in ("https_proxy", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
+    # The opener that urlopen keeps knows other proxies, or would hand these on to the tests that follow.
+    monkeypatch.setattr(urllib.request, "_opener", None)
     return folder
 
 

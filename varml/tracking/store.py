@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError
-from urllib.request import urlopen
+from urllib.request import build_opener
 
 from varml.errors import TrackingError, VarmlError, first_line
 from varml.ground.paths import project_root
@@ -92,7 +92,8 @@ def ping_store() -> None:
         return
     try:
         # Without the password, which urllib would take for a part of the host's name.
-        urlopen(f"{place.rstrip('/')}/health", timeout=PING_TIMEOUT_SEC).close()
+        # An opener of its own: urlopen keeps the first one, with the proxies that the environment named at that time.
+        build_opener().open(f"{place.rstrip('/')}/health", timeout=PING_TIMEOUT_SEC).close()
     except HTTPError:
         return  # something answers; what it thinks of /health is its own affair
     except (OSError, HTTPException) as error:
