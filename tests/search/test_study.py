@@ -103,7 +103,7 @@ def test_an_interrupted_trial_does_not_count(study: optuna.Study) -> None:
 
 
 def test_the_first_trial_is_tried_again_even_where_it_had_not_begun(study: optuna.Study) -> None:
-    enqueue_first(study, {"lr": 0.25, "fusion": "flow"})
+    enqueue_first(study, [{"lr": 0.25, "fusion": "flow"}])
     study.ask()
     reap(study)
     assert draw(study.ask()) == {"lr": 0.25, "fusion": "flow"}
@@ -154,16 +154,28 @@ def test_as_many_right_answers_are_a_tie_whichever_folds_they_are_in(study: optu
     assert [trial.number for trial in ranked_trials(study)] == [1, 0]
 
 
-# The sampler and the first trial.
+# The sampler and the first wave.
 
 
-def test_params_own_values_come_first_in_an_empty_study_alone(study: optuna.Study) -> None:
-    enqueue_first(study, {"lr": 0.25, "fusion": "flow"})
-    enqueue_first(study, {"lr": 0.75, "fusion": "flow"})
-    trial = study.ask()
-    assert draw(trial) == {"lr": 0.25, "fusion": "flow"}
-    study.tell(trial, 0.5)
-    enqueue_first(study, {"lr": 0.75, "fusion": "flow"})
+WAVE = [{"lr": 0.25, "fusion": "flow"}, {"lr": 0.25, "fusion": "rgb"}]
+
+
+def test_the_first_wave_comes_in_its_order_before_what_is_sampled(study: optuna.Study) -> None:
+    enqueue_first(study, WAVE)
+    assert [draw(study.ask()) for _ in WAVE] == WAVE
+    assert draw(study.ask()) not in WAVE
+
+
+def test_a_wave_is_completed_where_it_was_cut_off_before_anything_had_begun(study: optuna.Study) -> None:
+    enqueue_first(study, WAVE[:1])
+    enqueue_first(study, WAVE)
+    assert [draw(study.ask()) for _ in WAVE] == WAVE
+    assert study.get_trials(states=(TrialState.WAITING,)) == []
+
+
+def test_a_study_that_has_begun_gets_no_wave(study: optuna.Study) -> None:
+    finish(study, 0.5)
+    enqueue_first(study, WAVE)
     assert study.get_trials(states=(TrialState.WAITING,)) == []
 
 

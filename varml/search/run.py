@@ -17,6 +17,7 @@ from varml.config.space import Dimension, parse_space
 from varml.data.dataset import FeatureSet
 from varml.data.splits import Positions
 from varml.errors import SearchError, StoreError
+from varml.search.first_wave import first_wave
 from varml.search.kept_predictions import forget_others, keep_predictions, kept_predictions
 from varml.search.objective import Objective, TrialResult, score_predictions
 from varml.search.space import base_values, suggest
@@ -87,7 +88,7 @@ class Search:
 
     def _run_trials(self, study: optuna.Study) -> None:
         dimensions = parse_space(self.params.search.space)[0]
-        enqueue_first(study, _allowed(base_values(self.params, dimensions), dimensions))
+        enqueue_first(study, first_wave(base_values(self.params, dimensions), dimensions))
         log_missing_trials(study, self.parent, self._experiment)
         while len(ended_trials(study)) < self.params.search.num_trials:
             seed_sampler(study, self.params)
@@ -176,11 +177,6 @@ def _baseline_oof(data: FeatureSet, folds: list[Positions]) -> Probabilities:
         training = data.subset(np.setdiff1d(np.arange(len(data)), fold))
         probabilities[fold] = predict_baseline(fit_baseline(training), data.subset(fold))
     return probabilities
-
-
-def _allowed(values: Mapping[str, Any], dimensions: Mapping[str, Dimension]) -> dict[str, Any]:
-    # A value that its own dimension does not offer is left to the sampler.
-    return {path: value for path, value in values.items() if dimensions[path].offers(value)}
 
 
 def _reason(error: Exception) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -94,10 +94,11 @@ def ranked_trials(study: optuna.Study) -> list[FrozenTrial]:
     return sorted(complete, key=lambda t: (-_value(t), t.user_attrs.get(LOSS, float("inf")), t.number))
 
 
-def enqueue_first(study: optuna.Study, values: Mapping[str, Any]) -> None:
-    """Put the params.yaml's own values first into an empty study."""
-    if not study.get_trials():
-        study.enqueue_trial(dict(values))
+def enqueue_first(study: optuna.Study, wave: Iterable[Mapping[str, Any]]) -> None:
+    """Put a first wave of values into the queue of a study in which nothing has begun yet, each once."""
+    if all(trial.state == TrialState.WAITING for trial in study.get_trials()):
+        for values in wave:
+            study.enqueue_trial(dict(values), skip_if_exists=True)
 
 
 def _journal(folder: Path) -> JournalStorage:

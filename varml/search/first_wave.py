@@ -1,0 +1,57 @@
+"""What a search tries first: the values of params.yaml, the plain baseline, and each other choice by itself.
+
+One factor at a time from a known point: after these trials the sampler knows every choice once, and the search never
+ends without having tried what a careful person would try by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import chain, zip_longest
+from typing import Any
+
+from varml.config.space import Choices, Dimension
+
+Values = dict[str, Any]
+
+# As near as a trained recogniser comes to logistic regression on the mean features of both streams.
+PLAIN_BASELINE: Values = {"model.fusion": "concat", "model.pooling": "mean", "model.attention.depth": 0}
+# More than these are left to the sampler. It does not depend on the number of trials, which may grow in mid-search.
+MAX_TRIALS = 10
+
+
+def first_wave(own: Values, dimensions: Mapping[str, Dimension]) -> list[Values]:
+    """Return what is tried first, by params path, at most :data:`MAX_TRIALS`: the ``own`` values before all.
+
+    After the plain baseline come the own values with one of them changed: to each other choice, or to an end of a range
+    of whole numbers. The dimensions take turns, so that a wave that is cut off has something of each. Fractions are the
+    sampler's, as is a value that its own dimension does not offer.
+    """
+    alone = [
+        [_changed(own, dimensions, path, value) for value in _others(own, path, dimension)]
+        for path, dimension in dimensions.items()
+    ]
+    turns = chain.from_iterable(zip_longest(*alone))
+    wave = [own, {**own, **_offered(PLAIN_BASELINE, dimensions)}, *filter(None, turns)]
+    return _distinct([_offered(values, dimensions) for values in wave])[:MAX_TRIALS]
+
+
+def _others(own: Values, path: str, dimension: Dimension) -> list[Any]:
+    values = dimension.samples()
+    if not isinstance(dimension, Choices):
+        values = [values[0], values[-1]] if dimension.type == "int" else []
+    return [value for value in values if value != own[path]]
+
+
+def _changed(own: Values, dimensions: Mapping[str, Dimension], path: str, value: Any) -> Values:
+    """Return ``own`` with ``value`` at ``path``, and with what its dimension's conditions want, or it would be idle."""
+    wanted = dimensions[path].when.items()
+    return dict(chain(own.items(), *(_changed({}, dimensions, *one).items() for one in wanted), [(path, value)]))
+
+
+def _offered(values: Values, dimensions: Mapping[str, Dimension]) -> Values:
+    return {path: value for path, value in values.items() if path in dimensions and dimensions[path].offers(value)}
+
+
+def _distinct(wave: list[Values]) -> list[Values]:
+    return [values for number, values in enumerate(wave) if values not in wave[:number]]
