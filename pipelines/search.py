@@ -26,7 +26,8 @@ def main(params: Params) -> None:
         print(f"warning: {warning}", file=sys.stderr)
     name = study_name(manifest, params, backbones_of(params))
     load = feature_loader(manifest, params)
-    objective = Objective(params, load, folds, fold_loader(manifest, params, load))
+    load_fold = fold_loader(manifest, params, load)
+    objective = Objective(params, load, folds, load_fold, params.engine.num_workers)
     with tracked(open_search_run(name, params, warnings)) as parent:
         result = Search(params, objective, parent, state_folder() / "studies", name).run()
         write_results(result, params, BEST, TRIALS, OOF, BASELINE)

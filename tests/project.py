@@ -17,8 +17,10 @@ from varml.config.tree import set_path
 
 ROOT = Path(__file__).resolve().parents[1]
 ACTIONS = ["walk_left", "walk_right", "wave"]
-# As small as the real thing can be: every stage does its work, on few and small images.
+# As small as the real thing can be: every stage does its work, on few and small images. Starting worker processes would
+# take longer than what they do.
 SMALL = {
+    "engine": {"num_workers": 1},
     "frames": {"num_segments": 3, "short_side_px": 48},
     "features": {"image_size_px": 64},
     "train": {"num_epochs": 6},

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from varml.errors import EngineError, VideoError
-from varml.ground.engine import Outcome, map_isolated, map_parallel, resolve_num_workers
+from varml.ground.engine import Outcome, map_in_order, map_isolated, map_parallel, resolve_num_workers
 
 TIMEOUT_SEC = 1.5
 MEMORY_MB = 256
@@ -191,6 +191,7 @@ def test_nothing_to_do_starts_no_process():
     before = children()
     assert run([]) == {}
     assert list(map_parallel(operator.neg, [], num_workers=2)) == []
+    assert list(map_in_order(operator.neg, [], num_workers=2)) == []
     assert children() == before
 
 
@@ -203,6 +204,32 @@ def test_map_parallel_gives_every_result_once(num_workers: int):
 def test_an_exception_ends_map_parallel(num_workers: int):
     with pytest.raises(TypeError, match="str"):
         list(map_parallel(operator.neg, [1, "two", 3], num_workers=num_workers))
+
+
+@pytest.mark.parametrize("num_workers", [1, 2, 4])
+def test_map_in_order_keeps_the_order(num_workers: int):
+    assert list(map_in_order(operator.neg, range(9), num_workers=num_workers)) == list(range(0, -9, -1))
+
+
+@pytest.mark.parametrize(("num_workers", "num_taken"), [(1, 2), (2, 2), (3, 3)])
+def test_map_in_order_takes_a_round_at_a_time(num_workers: int, num_taken: int):
+    items = iter(range(9))
+    results = map_in_order(operator.neg, items, num_workers=num_workers)
+    assert [next(results), next(results)] == [0, -1]
+    results.close()
+    assert next(items) == num_taken
+
+
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_an_exception_ends_map_in_order(num_workers: int):
+    results = map_in_order(operator.neg, [1, 2, "three", 4], num_workers=num_workers)
+    assert [next(results), next(results)] == [-1, -2]
+    with pytest.raises(TypeError, match="str"):
+        next(results)
+
+
+def test_one_worker_is_this_process():
+    assert list(map_in_order(lambda _: os.getpid(), [1, 2], num_workers=1)) == [os.getpid()] * 2
 
 
 def test_zero_workers_are_one_for_each_core_of_this_process():

@@ -1,16 +1,18 @@
-"""Fans work out over processes. Stages know only these two functions, so another engine can take their place.
+"""Fans work out over processes. Stages know only these three functions, so another engine can take their place.
 
 :func:`map_isolated` is for work that may hang, crash or eat memory (decoding strangers' files): each task has
 a time limit and each worker a memory limit, and a worker that breaks them is killed and replaced.
-:func:`map_parallel` is for our own arithmetic, where an exception is a defect and ends the stage.
+:func:`map_parallel` is for our own arithmetic, where an exception is a defect and ends the stage, and
+:func:`map_in_order` for such arithmetic that may be stopped early.
 """
 
 from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from multiprocessing.util import Finalize
 from queue import SimpleQueue
 from threading import Event, Lock, Thread, current_thread
@@ -89,6 +91,25 @@ def map_parallel(function: Callable[[Item], Result], items: Sequence[Item], *, n
     pool = Parallel(n_jobs=num_workers, return_as="generator_unordered", inner_max_num_threads=1)
     call = delayed(with_plugins(function))
     yield from pool(call(item) for item in items)
+
+
+def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], *, num_workers: int) -> Iterator[Result]:
+    """Yield the result of ``function`` on each item, in the order of ``items``; an exception ends the loop.
+
+    As many items at a time are taken and worked on as there are processes, so that a caller who stops early has wasted
+    less than one round. With ``num_workers`` 1 all is done in this process.
+    """
+    from joblib import Parallel, delayed
+
+    num_workers, waiting = resolve_num_workers(num_workers), iter(items)
+    if num_workers == 1:
+        yield from map(function, waiting)
+        return
+    call = delayed(with_plugins(function))
+    # Large arrays are shared by mapping a file; copies on write, because torch warns of arrays that it must not change.
+    pool = Parallel(n_jobs=num_workers, inner_max_num_threads=1, mmap_mode="c")
+    while some := list(islice(waiting, num_workers)):
+        yield from pool(call(item) for item in some)
 
 
 class _Crew(Generic[Item, Result]):

@@ -57,13 +57,14 @@ class Objective:
     """The function that the study maximises.
 
     ``load`` gives the frozen features of a backbone, ``load_fold`` what trials see of it in a fold where that differs:
-    features that are adapted to the training part of the fold.
+    features that are adapted to the training part of the fold. ``num_workers`` processes train folds at the same time.
     """
 
     params: Params
     load: LoadFeatures
     folds: list[Positions]
     load_fold: LoadFoldFeatures | None = None
+    num_workers: int = 1
 
     def __call__(self, trial: optuna.Trial, values: dict[str, Any]) -> TrialResult:
         """Return the result of one trial with ``values``; a pruned one holds the folds until then."""
@@ -71,7 +72,10 @@ class Objective:
         data = self.load(params.model.backbone)
         result = TrialResult(values, np.full((len(data), len(data.classes)), np.nan, dtype=np.float32))
         seen = data if self.load_fold is None else partial(self.load_fold, params.model.backbone)
-        for fold in cross_validate(seen, self.folds, params.model, params.train, self.params.seed):
+        validated = cross_validate(
+            seen, self.folds, params.model, params.train, self.params.seed, num_workers=self.num_workers
+        )
+        for fold in validated:
             self._take(result, fold, data)
             correct = fold.probabilities.argmax(1) == data.labels[fold.positions]
             PRUNINGS[self.params.search.pruner].report(trial, fold.index, correct)

@@ -10,6 +10,7 @@ import numpy as np
 from varml.config.params import Model, Train
 from varml.data.dataset import FeatureSet
 from varml.data.splits import Positions
+from varml.ground.engine import map_in_order, resolve_num_workers
 from varml.training.loop import EpochMetrics, Probabilities, fit, predict
 from varml.training.stream_weight import StreamProbabilities, predict_streams
 
@@ -30,24 +31,53 @@ class FoldResult:
     epochs: list[EpochMetrics]
 
 
+@dataclass(frozen=True)
+class FoldTask:
+    """A fold to train and validate; travels to a worker process."""
+
+    index: int
+    positions: Positions
+    features: FeatureSet
+    model: Model
+    train: Train
+    seed: int
+
+
 def cross_validate(
-    features: FeatureSet | OfFold, folds: list[Positions], model: Model, train: Train, seed: int
+    features: FeatureSet | OfFold,
+    folds: list[Positions],
+    model: Model,
+    train: Train,
+    seed: int,
+    *,
+    num_workers: int = 1,
 ) -> Iterator[FoldResult]:
-    """Yield the result of each fold; the caller may stop in between. Fold i is trained from ``seed`` + i.
+    """Yield the result of each fold, in order; the caller may stop in between. Fold i is trained from ``seed`` + i.
 
     ``features`` are those of all folds, or tell those of a fold, of the same videos, by its number. Features of videos
-    in a mirror are left alone unless ``train.mirror``.
+    in a mirror are left alone unless ``train.mirror``. ``num_workers`` processes (0: one per core) train folds at the
+    same time, which changes no result.
     """
-    for index, positions in enumerate(folds):
-        data = features if isinstance(features, FeatureSet) else features(index)
-        data = data if train.mirror else data.unmirrored
-        training = data.subset(np.setdiff1d(np.arange(len(data)), positions))
-        validation = data.subset(positions)
-        epochs: list[EpochMetrics] = []
+    tasks = (
+        FoldTask(index, positions, _seen(features, index, train), model, train, seed + index)
+        for index, positions in enumerate(folds)
+    )
+    yield from map_in_order(validate_fold, tasks, num_workers=min(resolve_num_workers(num_workers), len(folds)))
 
-        def keep(_: int, metrics: EpochMetrics, kept: list[EpochMetrics] = epochs) -> None:
-            kept.append(metrics)
 
-        recognizer = fit(training, model, train, seed=seed + index, validation=validation, on_epoch=keep)
-        probabilities, streams = predict(recognizer, validation), predict_streams(recognizer, validation)
-        yield FoldResult(index, positions, probabilities, streams, epochs)
+def validate_fold(task: FoldTask) -> FoldResult:
+    """Train on what the fold of ``task`` does not validate, and predict what it does."""
+    training = task.features.subset(np.setdiff1d(np.arange(len(task.features)), task.positions))
+    validation = task.features.subset(task.positions)
+    epochs: list[EpochMetrics] = []
+    recognizer = fit(
+        training, task.model, task.train, seed=task.seed, validation=validation,
+        on_epoch=lambda _, metrics: epochs.append(metrics),
+    )  # fmt: skip
+    probabilities, streams = predict(recognizer, validation), predict_streams(recognizer, validation)
+    return FoldResult(task.index, task.positions, probabilities, streams, epochs)
+
+
+def _seen(features: FeatureSet | OfFold, index: int, train: Train) -> FeatureSet:
+    data = features if isinstance(features, FeatureSet) else features(index)
+    return data if train.mirror else data.unmirrored
