@@ -40,12 +40,10 @@ TRIALS: tuple[dict[str, Any], ...] = tuple(
     {"model.fusion": fusion, "model.pooling": pooling, "model.attention.depth": depth, "train.lr": LR}
     for fusion, pooling, depth in [
         *product(["late"], ["mean", "thirds"], [0, 1]),
-        ("concat", "mean", 0),
         ("concat", "thirds", 0),
         ("rgb", "thirds", 0),
         ("flow", "thirds", 0),
         ("gated", "thirds", 0),
-        ("cross_attention", "mean", 1),
     ]
 )
 # What is shown without the mirror too.

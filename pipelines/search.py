@@ -9,7 +9,7 @@ from varml.data.manifest import read_manifest
 from varml.data.validation import TRAINING_SPLITS, make_validation
 from varml.ground.paths import BASELINE, BEST, MANIFEST, OOF, TRIALS, state_folder
 from varml.search.objective import Objective
-from varml.search.project_data import feature_loader, fold_loader, study_name
+from varml.search.project_data import feature_loader, fold_loader, study_name, study_terms
 from varml.search.results import write_results
 from varml.search.run import Search
 from varml.search.search_run import open_search_run
@@ -24,12 +24,13 @@ def main(params: Params) -> None:
     folds, warnings = make_validation(manifest, params)
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    name = study_name(manifest, params, backbones_of(params))
+    of_study = manifest, params, backbones_of(params)
+    name, terms = study_name(*of_study), study_terms(*of_study)
     load = feature_loader(manifest, params)
     load_fold = fold_loader(manifest, params, load)
     objective = Objective(params, load, folds, load_fold, params.engine.num_workers)
     with tracked(open_search_run(name, params, warnings)) as parent:
-        result = Search(params, objective, parent, state_folder() / "studies", name).run()
+        result = Search(params, objective, parent, state_folder() / "studies", name, terms).run()
         write_results(result, params, BEST, TRIALS, OOF, BASELINE)
         parent.log_artifact(BEST)
         parent.log_artifact(TRIALS)

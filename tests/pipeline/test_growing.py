@@ -15,6 +15,7 @@ from mlflow import MlflowClient
 from project import Project
 from walks import yaml_of
 
+from varml.config.tree import get_path
 from varml.training.checkpoint import Checkpoint
 
 pytestmark = pytest.mark.pipeline
@@ -26,22 +27,9 @@ def stored(project: Project, name: str) -> dict[str, int]:
     return {str(f.relative_to(folder)): f.stat().st_mtime_ns for f in folder.rglob("*") if f.is_file()}
 
 
-def test_adding_a_video_and_a_backbone_computes_just_that(finished: Project, videos: Path, tmp_path: Path) -> None:
+def test_adding_a_backbone_and_a_video_computes_just_that(finished: Project, videos: Path, tmp_path: Path) -> None:
     project = finished.copy(tmp_path / "grown")
-    shutil.copytree(videos, tmp_path / "videos")
-    shutil.copy(videos / "wave/person01_1.mp4", tmp_path / "videos/wave/person05_1.mp4")
-    with (tmp_path / "videos/wave/person05_1.mp4").open("ab") as file:
-        file.write(b"\0\0\0\x08free")  # an empty box: another file, the same frames
-    project.set(data={"source": str(tmp_path / "videos")})
-    before = {name: stored(project, name) for name in ("frames", "flow", "features")}
-    project.repro("extract_features")
-    after = {name: stored(project, name) for name in before}
-    assert [len(after[name]) - len(before[name]) for name in before] == [
-        1,
-        1,
-        4,
-    ]  # two backbones, as it is and mirrored
-    assert all(after[name].items() >= before[name].items() for name in before)
+    before = stored(project, "features")
 
     # The walk of CONTRIBUTING.md, with weights that anybody can make.
     from safetensors.torch import save_file
@@ -50,14 +38,29 @@ def test_adding_a_video_and_a_backbone_computes_just_that(finished: Project, vid
 
     (project.root / "weights").mkdir()
     save_file(_timm().create_model("resnet10t").state_dict(), project.root / "weights/resnet10t.safetensors")
-    walk = yaml_of("Adding a backbone")
-    project.set(features=walk["features"], search={"space": walk["search"]["space"]})
-    project.repro("extract_features")
+    walk, backbones = yaml_of("Adding a backbone"), "search.space.model.backbone"
+    project.set(features=walk["features"])
+    project.choose(backbones, get_path(walk, backbones))
+    project.repro("search")
     grown = stored(project, "features")
-    assert grown.items() >= after["features"].items()
-    new = set(grown) - set(after["features"])
-    assert len(new) == 2 * 25
+    assert grown.items() >= before.items()
+    new = set(grown) - set(before)
+    assert len(new) == 2 * 24  # as they are and mirrored
     assert {name.split("/")[0] for name in new} == {"resnet10t"}
+    earlier, trials = (pd.read_csv(root / "search/trials.csv") for root in (finished.root, project.root))
+    pd.testing.assert_frame_equal(trials[: len(earlier)], earlier)
+    assert trials["model.backbone"][len(earlier) :].tolist() == ["resnet10t"]
+
+    shutil.copytree(videos, tmp_path / "videos")
+    shutil.copy(videos / "wave/person01_1.mp4", tmp_path / "videos/wave/person05_1.mp4")
+    with (tmp_path / "videos/wave/person05_1.mp4").open("ab") as file:
+        file.write(b"\0\0\0\x08free")  # an empty box: another file, the same frames
+    project.set(data={"source": str(tmp_path / "videos")})
+    earlier_files = {name: stored(project, name) for name in ("frames", "flow", "features")}
+    project.repro("extract_features")
+    after = {name: stored(project, name) for name in earlier_files}
+    assert [len(after[name]) - len(earlier_files[name]) for name in after] == [1, 1, 6]  # of three backbones
+    assert all(after[name].items() >= earlier_files[name].items() for name in after)
 
     status, output = project.run("varml", "clean")
     assert (status, output.strip().splitlines()[-1].split(",")[0]) == (0, "removed 0 files")
@@ -131,14 +134,14 @@ def test_an_interrupted_search_loses_no_trial_and_leaves_nothing_running(finishe
     process = project.start("dvc", "repro", "search", start_new_session=True)
     assert process.stdout is not None
     for line in process.stdout:
-        if line.startswith("trial 3/"):
+        if line.startswith("trial 8/"):  # six are those of the finished project
             break
     os.killpg(process.pid, signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode != 0
     output = project.repro("search")
     numbers = [int(number) for number in re.findall(r"^trial (\d+)/12", output, flags=re.MULTILINE)]
-    assert numbers[0] >= 4, "trials that had ended were run again"
+    assert numbers[0] >= 9, "trials that had ended were run again"
     assert numbers[-1] == 12
     trials = pd.read_csv(project.root / "search/trials.csv")
     assert len(trials) == 12

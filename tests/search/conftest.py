@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from searching import BROKEN, NUM_TRIALS, SPACE, Load, Made, search
 
 from varml.config import Params, load_params
 from varml.config.space import apply_values
@@ -70,3 +71,49 @@ def make_features(dim: int) -> FeatureSet:
     mirrored = {"rgb": (3 - rgb).astype(np.float16), "flow": -streams["flow"]}
     views = {PLAIN: streams, View(mirrored=True): mirrored}
     return FeatureSet(names, views, labels, names, ["left", "right"], mirror=[1, 0])
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Make a folder that a search takes for its project, with a store of its own."""
+    root = tmp_path_factory.mktemp("project")
+    (root / "data").mkdir()
+    (root / "data" / "manifest.csv").write_text("video_id\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root / 'mlflow.db'}")
+        patch.delenv("MLFLOW_REGISTRY_URI", raising=False)
+        patch.setenv("DVC_ROOT", str(root))
+        patch.chdir(root)
+        yield root
+
+
+@pytest.fixture(scope="module")
+def searched(params: Params, project: Path) -> Params:
+    return apply_values(
+        params,
+        {
+            "search.space": SPACE,
+            "search.num_trials": NUM_TRIALS,
+            "search.sampler": "random",
+            "search.num_ranked": 2,
+            # Of their own, so that runs of one test are not those of another.
+            "register.experiment": "searches",
+        },
+    )
+
+
+@pytest.fixture(scope="module")
+def load(features: dict[str, FeatureSet]) -> Load:
+    def one(backbone: str) -> FeatureSet:
+        if backbone == "broken":
+            raise RuntimeError(BROKEN)
+        return features[backbone]
+
+    return one
+
+
+@pytest.fixture(scope="module")
+def made(
+    project: Path, searched: Params, load: Load, folds: list[np.ndarray], tmp_path_factory: pytest.TempPathFactory
+) -> Made:
+    return search(searched, load, folds, tmp_path_factory.mktemp("studies"))

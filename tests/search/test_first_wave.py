@@ -11,6 +11,7 @@ from varml.config import Params
 from varml.config.space import Dimension, parse_space
 from varml.search.first_wave import MAX_TRIALS, first_wave
 from varml.search.space import base_values
+from varml.search.terms import Space
 
 FUSION = {"choices": ["late", "concat", "rgb"]}
 POOLING = {"choices": ["mean", "thirds"]}
@@ -60,8 +61,8 @@ def test_a_conditional_choice_is_tried_where_its_condition_holds() -> None:
     kind = {"choices": ["temporal", "joint"], "when": {"model.attention.depth": 2}}
     own = {**OWN, "model.attention.kind": "temporal"}
     wave = first_wave(own, space(depth=DEPTH, kind=kind))
-    tried = [(values["model.attention.depth"], values["model.attention.kind"]) for values in wave]
-    assert tried == [(0, "temporal"), (3, "temporal"), (2, "joint")]
+    tried = [(values["model.attention.depth"], values.get("model.attention.kind")) for values in wave]
+    assert tried == [(0, None), (3, None), (2, "joint")]
 
 
 def test_a_baseline_that_the_space_does_not_have_is_as_near_as_may_be() -> None:
@@ -74,6 +75,17 @@ def test_a_baseline_that_the_space_does_not_have_is_as_near_as_may_be() -> None:
 def test_what_a_dimension_does_not_offer_is_left_to_the_sampler() -> None:
     wave = first_wave({**OWN, "model.fusion": "gated", "train.lr": 1.0}, space(fusion=FUSION, lr=LR))
     assert wave == [{}, {"model.fusion": "concat"}, {"model.fusion": "late"}, {"model.fusion": "rgb"}]
+
+
+def test_after_earlier_searches_what_no_space_had_is_left() -> None:
+    own = {path: value for path, value in OWN.items() if path != "model.attention.depth"}
+    dimensions = space(fusion=FUSION, pooling=POOLING, lr=LR)
+    without_pooling = Space(space(fusion=FUSION, lr=LR), OWN)
+    assert [values["model.pooling"] for values in first_wave(own, dimensions, [without_pooling])] == ["mean", "mean"]
+    two_fusions = Space(space(fusion={"choices": ["late", "rgb"]}, pooling=POOLING, lr=LR), OWN)
+    assert [values["model.pooling"] for values in first_wave(own, dimensions, [two_fusions])] == ["mean", "thirds"]
+    assert first_wave(own, dimensions, [without_pooling, two_fusions]) == []
+    assert first_wave(own, dimensions, [Space({}, OWN)]) == first_wave(own, dimensions)[1:]
 
 
 def test_without_a_space_there_is_one_trial() -> None:

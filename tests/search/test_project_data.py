@@ -11,8 +11,9 @@ import pytest
 from varml.config import Params
 from varml.config.space import apply_values, backbones_of
 from varml.data.validation import UNTRAINED, make_validation
-from varml.search.project_data import fold_loader, study_name
+from varml.search.project_data import fold_loader, study_name, study_terms
 from varml.search.search_run import folds_tag
+from varml.search.terms import Terms
 
 
 @pytest.fixture
@@ -100,6 +101,22 @@ def test_a_study_on_adapted_features_depends_on_how_they_are_adapted(manifest: p
         {"features.adapt": "flow", "features.adaptation.unfreeze": "all"},
     ]
     assert len({name_of(manifest, apply_values(shipped, one)) for one in values}) == len(values)
+
+
+def test_another_space_or_sampler_leaves_trials_comparable(manifest: pd.DataFrame, shipped: Params) -> None:
+    def terms(**values: Any) -> Terms:
+        params = apply_values(shipped, {path.replace("__", "."): value for path, value in values.items()})
+        return study_terms(training_rows(manifest), params, backbones_of(params))
+
+    assert terms(search__space={}, search__sampler="random").evaluation == terms().evaluation
+    wider = terms(search__space={"model": {"backbone": {"choices": [LITE0, "resnet10t"]}}})
+    assert wider.evaluation == terms().evaluation
+    assert wider.features[LITE0] == terms().features[LITE0]
+    assert set(wider.features) == {LITE0, "resnet10t"}
+    assert terms(features__adapt="flow").features[LITE0] != terms().features[LITE0]
+    assert terms(train__lr=0.5).base == {**terms().base, "train.lr": 0.5}
+    for other in ({"seed": 9}, {"search__metric": "macro_f1"}, {"search__pruner": "none"}, {"views__num_clips": 2}):
+        assert terms(**other).evaluation != terms().evaluation
 
 
 def test_without_adapted_streams_all_folds_see_the_same(manifest: pd.DataFrame, shipped: Params) -> None:

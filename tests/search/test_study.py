@@ -21,6 +21,7 @@ from varml.search.study import (
     LOSS,
     ended_trials,
     enqueue_first,
+    forgive,
     load_study,
     open_study,
     ranked_trials,
@@ -114,6 +115,24 @@ def test_reaping_twice_puts_a_trial_in_the_queue_once(study: optuna.Study) -> No
     reap(study)
     reap(study)
     assert len(study.get_trials(states=(TrialState.WAITING,))) == 1
+
+
+@pytest.mark.parametrize(("num_complete", "max_failed", "is_forgiven"), [(0, 9, True), (1, 1, True), (1, 2, False)])
+def test_failures_are_forgiven_where_nothing_is_complete_or_too_many_failed(
+    study: optuna.Study, num_complete: int, max_failed: int, is_forgiven: bool
+) -> None:
+    for _ in range(num_complete):
+        finish(study, 0.5)
+    failed = []
+    for _ in range(2):
+        trial = study.ask()
+        failed.append(draw(trial))
+        study.tell(trial, state=TrialState.FAIL)
+    for _ in range(2):  # what is forgiven has not failed again
+        forgive(study, max_failed)
+    assert len(ended_trials(study)) == num_complete + 2 * (not is_forgiven)
+    waiting = study.get_trials(states=(TrialState.WAITING,))
+    assert [draw(study.ask()) for _ in waiting] == (failed if is_forgiven else [])
 
 
 def test_a_study_in_order_is_not_touched(study: optuna.Study) -> None:

@@ -6,13 +6,13 @@ ends without having tried what a careful person would try by hand.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import chain, zip_longest
 from typing import Any
 
 from varml.config.space import Choices, Dimension
-
-Values = dict[str, Any]
+from varml.search.space import active_values
+from varml.search.terms import Space, Values
 
 # As near as a trained recogniser comes to logistic regression on the mean features of both streams.
 PLAIN_BASELINE: Values = {"model.fusion": "concat", "model.pooling": "mean", "model.attention.depth": 0}
@@ -20,12 +20,13 @@ PLAIN_BASELINE: Values = {"model.fusion": "concat", "model.pooling": "mean", "mo
 MAX_TRIALS = 10
 
 
-def first_wave(own: Values, dimensions: Mapping[str, Dimension]) -> list[Values]:
+def first_wave(own: Values, dimensions: Mapping[str, Dimension], earlier: Sequence[Space] = ()) -> list[Values]:
     """Return what is tried first, by params path, at most :data:`MAX_TRIALS`: the ``own`` values before all.
 
     After the plain baseline come the own values with one of them changed: to each other choice, or to an end of a range
     of whole numbers. The dimensions take turns, so that a wave that is cut off has something of each. Fractions are the
-    sampler's, as is a value that its own dimension does not offer.
+    sampler's, as is a value that its own dimension does not offer. After ``earlier`` searches only those are left that
+    have a value which no space of them had.
     """
     alone = [
         [_changed(own, dimensions, path, value) for value in _others(own, path, dimension)]
@@ -33,7 +34,13 @@ def first_wave(own: Values, dimensions: Mapping[str, Dimension]) -> list[Values]
     ]
     turns = chain.from_iterable(zip_longest(*alone))
     wave = [own, {**own, **_offered(PLAIN_BASELINE, dimensions)}, *filter(None, turns)]
-    return _distinct([_offered(values, dimensions) for values in wave])[:MAX_TRIALS]
+    offered = _distinct([_offered(values, dimensions) for values in wave])
+    new = [values for values in offered if any(_is_new(path, value, earlier) for path, value in values.items())]
+    return (new if earlier else offered)[:MAX_TRIALS]
+
+
+def _is_new(path: str, value: Any, earlier: Sequence[Space]) -> bool:
+    return not any(space.has(path, value) for space in earlier)
 
 
 def _others(own: Values, path: str, dimension: Dimension) -> list[Any]:
@@ -50,7 +57,9 @@ def _changed(own: Values, dimensions: Mapping[str, Dimension], path: str, value:
 
 
 def _offered(values: Values, dimensions: Mapping[str, Dimension]) -> Values:
-    return {path: value for path, value in values.items() if path in dimensions and dimensions[path].offers(value)}
+    # What a space does not have is not active either.
+    active = active_values(values, dimensions)
+    return {path: value for path, value in active.items() if dimensions[path].offers(value)}
 
 
 def _distinct(wave: list[Values]) -> list[Values]:

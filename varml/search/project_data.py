@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import lru_cache
 
 import pandas as pd
 
 from varml.config.params import Params
-from varml.config.space import mirrors
-from varml.config.tree import get_path, searchable_paths
+from varml.config.space import mirrors, searched_values
 from varml.config.views import list_views, stored_views
 from varml.data.dataset import FeatureSet
 from varml.data.manifest import class_names
@@ -17,12 +17,13 @@ from varml.ground.content_key import content_key
 from varml.ground.plugins import plugin_digests
 from varml.models.feature_files import feature_files
 from varml.search.objective import LoadFeatures, LoadFoldFeatures
+from varml.search.terms import Terms
 from varml.training.adaptations import adaptations_of, list_adaptations
 from varml.training.adapted import with_adapted
 from varml.training.data import load_features
 
 # Raise it when the same values on the same data may give another result: trials of both must not be compared.
-VERSION = 4
+VERSION = 5
 
 
 def feature_loader(manifest: pd.DataFrame, params: Params) -> LoadFeatures:
@@ -53,25 +54,33 @@ def fold_loader(rows: pd.DataFrame, params: Params, load: LoadFeatures) -> LoadF
 
 
 def study_name(rows: pd.DataFrame, params: Params, backbones: list[str]) -> str:
-    """Return a name that changes with all that makes trials incomparable: space, data, features, protocol."""
+    """Return a name that changes with all that makes a study another one: its terms, its space and its sampler."""
     search = params.search
-    key = content_key(
+    terms = asdict(study_terms(rows, params, backbones))
+    return f"varml-{content_key(terms=terms, space=search.space, sampler=search.sampler)[:12]}"
+
+
+def study_terms(rows: pd.DataFrame, params: Params, backbones: list[str]) -> Terms:
+    """Return what trials must have in common to be compared."""
+    search = params.search
+    evaluation = content_key(
         version=VERSION,
         seed=params.seed,
-        space=search.space,
-        protocol=[search.metric, search.validation, search.num_folds, search.sampler, search.pruner],
-        model=params.model.model_dump(),
-        # The rest acts on the final training alone.
-        train={path: get_path(params.model_dump(), path) for path in searchable_paths() if path.startswith("train.")},
+        protocol=[search.metric, search.validation, search.num_folds, search.pruner],
         data=rows[["video_id", "label", "group", "split"]].to_numpy().tolist(),
         # A fusion of the user's own may be another one under the same name.
-        **({"plugins": plugin_digests(params.plugins)} if params.plugins else {}),
-        features={name: _feature_names(rows, params, name) for name in backbones},
-        **({"clips": params.views.num_clips} if params.views.num_clips > 1 else {}),
-        **({"adapted": [made.key for made in adapted]} if (adapted := list_adaptations(rows, params)) else {}),
-        mirror=mirrored_positions(params.data.mirror_pairs, class_names(rows)) if mirrors(params) else [],
+        plugins=plugin_digests(params.plugins) if params.plugins else [],
+        clips=params.views.num_clips,
+        mirror=mirrored_positions(params.data.mirror_pairs, class_names(rows)),
     )
-    return f"varml-{key[:12]}"
+    adapted = list_adaptations(rows, params)
+    features = {
+        name: content_key(
+            stored=_feature_names(rows, params, name), adapted=[one.key for one in adapted if one.backbone == name]
+        )
+        for name in backbones
+    }
+    return Terms(evaluation, features, searched_values(params))
 
 
 def _feature_names(rows: pd.DataFrame, params: Params, backbone: str) -> list[str]:

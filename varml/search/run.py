@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,12 +28,16 @@ from varml.search.study import (
     REASON,
     ended_trials,
     enqueue_first,
+    failed_trials,
     forgive,
+    is_owed_a_trial,
     open_study,
     ranked_trials,
     reap,
     seed_sampler,
 )
+from varml.search.takeover import take_over
+from varml.search.terms import Space, Terms
 from varml.search.trial_runs import log_missing_trials, log_trial, outcome_of
 from varml.tracking.runs import KIND, TrackedRun, children, create_run
 from varml.training.baseline import fit_baseline, predict_baseline
@@ -70,6 +75,7 @@ class Search:
     parent: TrackedRun
     folder: Path
     name: str
+    terms: Terms
 
     def run(self) -> SearchResult:
         """Run until the study has ``search.num_trials`` trials, rank them, and validate the baseline.
@@ -78,25 +84,43 @@ class Search:
         """
         study = open_study(self.folder, self.name, self.params)
         reap(study)
-        forgive(study)
+        forgive(study, self._max_failed)
+        earlier = take_over(study, self.terms, self.params.search.space, self.folder)
         baseline = self._baseline()
-        self._run_trials(study)
+        self._run_trials(study, earlier)
         ranked = self._ranked(study)
         if not ranked:
             raise SearchError(_why_none(study))
         return SearchResult(ended_trials(study), ranked, self._out_of_fold(ranked), baseline)
 
-    def _run_trials(self, study: optuna.Study) -> None:
+    def _run_trials(self, study: optuna.Study, earlier: list[Space]) -> None:
         dimensions = parse_space(self.params.search.space)[0]
-        enqueue_first(study, first_wave(base_values(self.params, dimensions), dimensions))
+        enqueue_first(study, first_wave(base_values(self.params, dimensions), dimensions, earlier))
         log_missing_trials(study, self.parent, self._experiment)
-        while len(ended_trials(study)) < self.params.search.num_trials:
+        begun = time.monotonic()
+        while len(ended_trials(study)) < self.params.search.num_trials or is_owed_a_trial(study):
+            if self._is_late(begun):
+                print(f"the search ends after search.timeout_sec, with {len(ended_trials(study))} trials", flush=True)
+                return
             seed_sampler(study, self.params)
             number, result = self._run_one(study, dimensions)
             ended = study.trials[number]
             log_trial(ended, self.parent, self._experiment, result)
             forget_others(self._kept, [trial.number for trial in self._ranked(study)])
             self._report(study, ended)
+            self._stop_where_too_many_failed(study)
+
+    def _is_late(self, begun: float) -> bool:
+        limit = self.params.search.timeout_sec
+        return limit is not None and time.monotonic() - begun > limit
+
+    def _stop_where_too_many_failed(self, study: optuna.Study) -> None:
+        failed = failed_trials(study)
+        if len(failed) > self._max_failed:
+            raise SearchError(
+                f"search.max_failed_fraction allows {self._max_failed:g} trials to fail; {_commonest(failed)}; "
+                "mend that, change the space or raise the fraction; the next search tries them again"
+            )
 
     def _run_one(self, study: optuna.Study, dimensions: Mapping[str, Dimension]) -> tuple[int, TrialResult | None]:
         trial = study.ask()
@@ -154,13 +178,15 @@ class Search:
             self.parent.log_metrics({"best_value": best[0].value}, step=len(trials))
         values = ", ".join(f"{k.rsplit('.', 1)[-1]} {_short(v)}" for k, v in ended.params.items())
         top = f"{best[0].value:.3f}" if best else "none"
-        print(
-            f"trial {len(trials)}/{self.params.search.num_trials}: {outcome_of(ended)} (best {top}) {values}",
-            flush=True,
-        )
+        total = max(len(trials), self.params.search.num_trials)
+        print(f"trial {len(trials)}/{total}: {outcome_of(ended)} (best {top}) {values}", flush=True)
 
     def _ranked(self, study: optuna.Study) -> list[FrozenTrial]:
         return ranked_trials(study)[: self.params.search.num_ranked]
+
+    @property
+    def _max_failed(self) -> float:
+        return self.params.search.max_failed_fraction * self.params.search.num_trials
 
     @property
     def _kept(self) -> Path:
@@ -185,11 +211,16 @@ def _reason(error: Exception) -> str:
 
 
 def _why_none(study: optuna.Study) -> str:
-    reasons = Counter(str(trial.user_attrs.get(REASON, trial.state.name)) for trial in ended_trials(study))
+    ended = ended_trials(study)
+    if not ended:
+        return "no trial has ended within search.timeout_sec; raise it"
+    return f"no trial is complete; {_commonest(ended)}; mend that or change the space"
+
+
+def _commonest(trials: list[FrozenTrial]) -> str:
+    reasons = Counter(str(trial.user_attrs.get(REASON, trial.state.name)) for trial in trials)
     reason, count = reasons.most_common(1)[0]
-    return (
-        f"no trial is complete; {count} of {sum(reasons.values())} ended with: {reason}; mend that or change the space"
-    )
+    return f"{count} of {len(trials)} ended with: {reason}"
 
 
 def _short(value: Any) -> str:

@@ -24,6 +24,10 @@ REASON = "reason"
 LOSS = "log_loss"
 FITTED = "fitted"
 INTERRUPTED = "interrupted"
+TAKEN_FROM = "taken_from"  # the study and the number that it was there
+OWED = "owed"  # it is run though the study has its number of trials: its values are new
+# User attribute of a study: numbers of failed trials that were tried again.
+FORGIVEN = "forgiven"
 
 SAMPLERS = {
     # The first trials are random; with few trials in all, fewer of them must be.
@@ -71,21 +75,29 @@ def reap(study: optuna.Study) -> None:
         # A trial that died before it drew anything still has what it was queued with.
         values = trial.system_attrs.get("fixed_params") or trial.params
         if values:
-            study.enqueue_trial(values)
+            study.enqueue_trial(values, user_attrs={OWED: True} if OWED in trial.user_attrs else None)
 
 
-def forgive(study: optuna.Study) -> None:
-    """Let a study in which every trial failed begin again: the cause may have been mended since."""
-    if study.get_trials(states=(TrialState.COMPLETE,)):
-        return
-    for trial in study.get_trials(states=(TrialState.FAIL,)):
-        study._storage.set_trial_user_attr(trial._trial_id, INTERRUPTED, True)
+def forgive(study: optuna.Study, max_failed: float) -> None:
+    """Queue failed trials again where none is complete, or more than ``max_failed`` failed: the cause may be mended."""
+    failed = failed_trials(study)
+    if len(failed) > max_failed or not study.get_trials(states=(TrialState.COMPLETE,)):
+        # The storage lets nobody change a trial that has ended, so that the study says which do not count.
+        study.set_user_attr(FORGIVEN, [*_forgiven(study), *(trial.number for trial in failed)])
+        for trial in failed:
+            study.enqueue_trial(trial.params)
 
 
 def ended_trials(study: optuna.Study) -> list[FrozenTrial]:
-    """Return the trials that count: complete, pruned and failed, without the interrupted ones."""
+    """Return the trials that count: complete, pruned and failed, without the interrupted and the forgiven ones."""
     ended = study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
-    return [trial for trial in ended if not trial.user_attrs.get(INTERRUPTED)]
+    forgiven = _forgiven(study)
+    return [trial for trial in ended if not trial.user_attrs.get(INTERRUPTED) and trial.number not in forgiven]
+
+
+def failed_trials(study: optuna.Study) -> list[FrozenTrial]:
+    """Return the trials that count and failed."""
+    return [trial for trial in ended_trials(study) if trial.state == TrialState.FAIL]
 
 
 def ranked_trials(study: optuna.Study) -> list[FrozenTrial]:
@@ -94,11 +106,29 @@ def ranked_trials(study: optuna.Study) -> list[FrozenTrial]:
     return sorted(complete, key=lambda t: (-_value(t), t.user_attrs.get(LOSS, float("inf")), t.number))
 
 
+def taken_over(study: optuna.Study) -> list[FrozenTrial]:
+    """Return the trials that the study has from others."""
+    return [trial for trial in study.get_trials() if TAKEN_FROM in trial.user_attrs]
+
+
 def enqueue_first(study: optuna.Study, wave: Iterable[Mapping[str, Any]]) -> None:
-    """Put a first wave of values into the queue of a study in which nothing has begun yet, each once."""
-    if all(trial.state == TrialState.WAITING for trial in study.get_trials()):
+    """Put a first wave of values into the queue of a study in which nothing has begun yet, each once.
+
+    In a study that has trials from others they are owed: run whatever the number of trials.
+    """
+    taken = taken_over(study)
+    if all(trial.state == TrialState.WAITING for trial in study.get_trials() if trial not in taken):
         for values in wave:
-            study.enqueue_trial(dict(values), skip_if_exists=True)
+            study.enqueue_trial(dict(values), user_attrs={OWED: True} if taken else None, skip_if_exists=True)
+
+
+def is_owed_a_trial(study: optuna.Study) -> bool:
+    """Return whether new values wait that are to be run whatever the number of trials."""
+    return any(OWED in trial.user_attrs for trial in study.get_trials(states=(TrialState.WAITING,)))
+
+
+def _forgiven(study: optuna.Study) -> list[int]:
+    return list(study.user_attrs.get(FORGIVEN, []))
 
 
 def _journal(folder: Path) -> JournalStorage:

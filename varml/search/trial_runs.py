@@ -10,7 +10,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from varml.search.objective import TrialResult
-from varml.search.study import REASON, ended_trials
+from varml.search.study import REASON, TAKEN_FROM, ended_trials
 from varml.tracking.runs import KIND, Point, Status, TrackedRun, children, create_run
 
 TRIAL = "varml.trial"
@@ -34,6 +34,8 @@ def log_trial(trial: FrozenTrial, parent: TrackedRun, experiment: str, result: T
     tags = {KIND: "trial", TRIAL: str(trial.number), "varml.state": trial.state.name}
     if REASON in trial.user_attrs:
         tags["varml.reason"] = trial.user_attrs[REASON]
+    if TAKEN_FROM in trial.user_attrs:
+        tags["varml.taken_from"] = trial.user_attrs[TAKEN_FROM]
     name = _name(trial)
     run = create_run(experiment, name, tags, parent=parent, start_time_ms=_milliseconds(trial.datetime_start))
     run.log_params(trial.params)
