@@ -8,6 +8,7 @@ from varml.config.space import backbones_of
 from varml.data.manifest import read_manifest
 from varml.data.validation import TRAINING_SPLITS, make_validation
 from varml.ground.paths import BASELINE, BEST, MANIFEST, OOF, TRIALS, state_folder
+from varml.search.metric import with_metric
 from varml.search.objective import Objective
 from varml.search.project_data import feature_loader, fold_loader, study_name, study_terms
 from varml.search.results import write_results
@@ -21,6 +22,7 @@ from varml.tracking.store import tracking_errors
 def main(params: Params) -> None:
     """A study that has its trials runs none and writes the same outs again."""
     manifest = read_manifest(MANIFEST, splits=TRAINING_SPLITS)
+    params = with_metric(params, manifest)
     folds, warnings = make_validation(manifest, params)
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)

@@ -55,11 +55,12 @@ class Project:
         """Return the Optuna study of the present data, params and space; raises SearchError before its search."""
         from varml.config.space import backbones_of
         from varml.data.validation import TRAINING_SPLITS
+        from varml.search.metric import with_metric
         from varml.search.project_data import study_name
         from varml.search.study import load_study
 
-        params = self.params
         rows = self.manifest[self.manifest["split"].isin(TRAINING_SPLITS)]
+        params = with_metric(self.params, rows)
         name = study_name(rows, params, backbones_of(params))
         return load_study(self.path / ".varml" / "studies", name)
 

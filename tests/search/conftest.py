@@ -37,6 +37,7 @@ def params(shipped: Params) -> Params:
     return apply_values(
         shipped,
         {
+            "search.metric": "top1",
             "model.backbone": "small",
             "model.fusion": "rgb",
             "model.width": 8,

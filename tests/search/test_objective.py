@@ -37,6 +37,23 @@ def test_score_and_loss_are_means_over_the_folds(
     assert 0 < result.score < 1
 
 
+@pytest.mark.parametrize(("metric", "expected"), [("top1", "top1"), ("macro_f1", "mean_class_accuracy")])
+def test_the_pruner_is_told_what_each_video_adds_to_the_metric(
+    params: Params, features: dict[str, FeatureSet], metric: str, expected: str
+) -> None:
+    data = features["small"]
+    few = np.flatnonzero((data.labels == 0) | (np.arange(len(data)) % 3 == 0))
+    data = data.subset(few)
+    assert len(set(np.bincount(data.labels))) == 2, "classes differ in size"
+    chosen = apply_values(params, {"search.metric": metric, "model.fusion": "flow"})
+    study = study_of("wilcoxon")
+    trial = study.ask()
+    result = Objective(chosen, lambda _: data, [np.arange(len(data))[::2], np.arange(len(data))[1::2]])(trial, {})
+    reported = list(study.trials[0].intermediate_values.values())
+    assert len(reported) == len(data)
+    assert np.mean(reported) == pytest.approx(METRICS[expected](data.labels, result.oof))
+
+
 def test_out_of_fold_predictions_are_those_of_cross_validation(
     params: Params, features: dict[str, FeatureSet], folds: list[np.ndarray]
 ) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import optuna
 import pytest
 
-from varml.search.pruning import MAX_STEPS_PER_FOLD, PRUNINGS, Correct
+from varml.search.pruning import MAX_STEPS_PER_FOLD, PRUNINGS, Credits
 
 NUM_VIDEOS = 12
 
@@ -15,20 +15,20 @@ def study_of(name: str) -> optuna.Study:
     return optuna.create_study(direction="maximize", pruner=PRUNINGS[name].make())
 
 
-def finish(study: optuna.Study, name: str, correct: Correct) -> None:
+def finish(study: optuna.Study, name: str, correct: Credits) -> None:
     trial = study.ask()
     for fold in (0, 1):
         PRUNINGS[name].report(trial, fold, correct)
     study.tell(trial, float(correct.mean()))
 
 
-def is_pruned(study: optuna.Study, name: str, correct: Correct) -> bool:
+def is_pruned(study: optuna.Study, name: str, correct: Credits) -> bool:
     trial = study.ask()
     PRUNINGS[name].report(trial, 0, correct)
     return trial.should_prune()
 
 
-def some(num_correct: int) -> Correct:
+def some(num_correct: int) -> Credits:
     return np.arange(NUM_VIDEOS) < num_correct
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from varml.search.results import (
 from varml.search.study import ended_trials, open_study, ranked_trials
 from varml.tracking.runs import children
 from varml.training.calibration import cross_calibrated
-from varml.training.out_of_fold import read_oof
+from varml.training.out_of_fold import OutOfFold, read_oof
 
 # What is written.
 
@@ -84,6 +85,18 @@ def test_best_yaml_tells_how_well_each_is_calibrated(made: Made, searched: Param
         calibrated = cross_calibrated(oof, probabilities)
         assert entry["ece_calibrated"] == pytest.approx(expected_calibration_error(oof.labels, calibrated), abs=1e-6)
         assert "fitted" not in entry
+
+
+def test_best_yaml_tells_whether_validation_tells_the_first_from_the_second(made: Made, searched: Params) -> None:
+    labels = np.zeros(8, dtype=np.int64)
+    probabilities = np.zeros((2, 8, 2), dtype=np.float32)
+    probabilities[0, :, 0] = probabilities[1, :, 1] = 1
+    probabilities[1, :2] = probabilities[0, :2]
+    oof = OutOfFold(list("abcdefgh"), labels, np.arange(8) % 2, probabilities)
+    content = best_content(replace(made.result, oof=oof), searched)
+    assert content["p_second"] == pytest.approx(2 / 2**6, abs=1e-6)  # six of eight are known to the first alone
+    alone = replace(made.result, ranked=made.result.ranked[:1], oof=replace(oof, probabilities=probabilities[:1]))
+    assert "p_second" not in best_content(alone, searched)
 
 
 def test_the_weight_of_the_streams_goes_from_the_trial_to_best_yaml(

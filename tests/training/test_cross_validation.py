@@ -63,9 +63,11 @@ def test_the_caller_may_stop_between_folds(data: FeatureSet, model: Model, train
     assert np.array_equal(first.probabilities, results(data, model, train)[0].probabilities)
 
 
-def test_the_number_of_workers_changes_no_bit(make_features: Any, model: Model, train: Train) -> None:
+def test_the_number_of_workers_changes_no_bit(
+    make_features: Any, model: Model, train: Train, capfd: pytest.CaptureFixture[str]
+) -> None:
     data = make_features(dim=3000)
-    assert data.features[PLAIN]["rgb"].nbytes > 1_000_000, "so large that workers map it from a file"
+    assert data.features[PLAIN]["rgb"].nbytes > 1_000_000, "so large that joblib would map it from a file"
     alone, together = (
         list(cross_validate(data, FOLDS, model, train, seed=0, num_workers=num_workers)) for num_workers in (1, 2)
     )
@@ -73,6 +75,7 @@ def test_the_number_of_workers_changes_no_bit(make_features: Any, model: Model, 
         assert (one.index, one.epochs) == (other.index, other.epochs)
         assert np.array_equal(one.probabilities, other.probabilities)
         assert np.array_equal(one.positions, other.positions)
+    assert "Error" not in capfd.readouterr().err
 
 
 def test_one_fold_trains_on_everything_else(data: FeatureSet, model: Model, train: Train) -> None:

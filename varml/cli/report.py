@@ -10,6 +10,9 @@ from rich.table import Table
 from varml.tracking.model_registry import Registered
 from varml.tracking.store import ui_command
 
+# Of McNemar's test: above it two trials are not told apart.
+P_APART = 0.05
+
 
 def print_report(best: dict[str, Any], metrics: dict[str, Any], model_name: str, registered: Registered) -> None:
     """Print what the pipeline found."""
@@ -17,6 +20,10 @@ def print_report(best: dict[str, Any], metrics: dict[str, Any], model_name: str,
     console.print(_table(best, metrics, model_name, registered))
     if not best["beats_baseline"]:
         console.print("The search did not beat the baseline: more videos, trials or another space may.")
+    if best.get("p_second", 0) > P_APART:
+        console.print(
+            f"Validation cannot tell the best trial from the second (p = {best['p_second']:.2g}): more videos could."
+        )
     console.print(f"Look at every run: [bold]{ui_command()}[/bold]")
 
 

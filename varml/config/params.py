@@ -276,7 +276,7 @@ class Search(Section):
     max_failed_fraction: float = Field(0.5, ge=0, le=1, description="of num_trials: more that fail end the search")
     sampler: Literal["tpe", "random"]
     pruner: Literal["wilcoxon", "median", "none"]
-    metric: Literal["top1", "mean_class_accuracy", "macro_f1"]
+    metric: Literal["auto", "top1", "mean_class_accuracy", "macro_f1"]
     validation: Literal["folds", "val"]
     num_folds: int = Field(ge=2, le=20)
     num_ranked: int = Field(ge=1, description="how many of the best trials best.yaml names")

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 import optuna
+from sklearn.utils import compute_sample_weight
 
 from varml.config.params import Params
 from varml.config.space import apply_values
 from varml.data.dataset import FeatureSet
 from varml.data.splits import Positions
 from varml.metrics.classification import METRICS, accuracy, cross_entropy, mean_score
-from varml.search.pruning import PRUNINGS
+from varml.search.pruning import PRUNINGS, Credits
 from varml.training.cross_validation import FoldResult, cross_validate
 from varml.training.loop import EpochMetrics, Probabilities
 from varml.training.stream_weight import WEIGHT, StreamProbabilities, cross_mixed, fit_rgb_weight
@@ -77,14 +78,20 @@ class Objective:
         )
         for fold in validated:
             self._take(result, fold, data)
-            correct = fold.probabilities.argmax(1) == data.labels[fold.positions]
-            PRUNINGS[self.params.search.pruner].report(trial, fold.index, correct)
+            PRUNINGS[self.params.search.pruner].report(trial, fold.index, self._credits(fold, data))
             if fold.index + 1 < len(self.folds) and trial.should_prune():
                 result.pruned = True
                 return result
         if result.streams and len(self.folds) > 1:
             self._fit_weight(result, data)
         return result
+
+    def _credits(self, fold: FoldResult, data: FeatureSet) -> Credits:
+        """Return what the fold's videos add to the metric, for the pruner: a class counts as a whole but in top-1."""
+        correct = (fold.probabilities.argmax(1) == data.labels[fold.positions]).astype(np.float64)
+        if self.params.search.metric == "top1":
+            return correct
+        return correct * compute_sample_weight("balanced", data.labels)[fold.positions]
 
     def _take(self, result: TrialResult, fold: FoldResult, data: FeatureSet) -> None:
         result.oof[fold.positions] = fold.probabilities

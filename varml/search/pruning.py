@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import optuna
 
-Correct = npt.NDArray[np.bool_]  # (N,), whether each validation video of a fold was recognised
+# (N,), of each validation video of a fold: 0 where it was not recognised, else what it counts, 1 on average
+Credits = npt.NDArray[np.floating]
 P_THRESHOLD = 0.1
 # Optuna keeps each reported step; large folds report the means of so many equal blocks.
 MAX_STEPS_PER_FOLD = 200
@@ -20,20 +21,20 @@ class Pruning:
     """A pruner with the way a fold is reported to it."""
 
     make: Callable[[], optuna.pruners.BasePruner]
-    report: Callable[[optuna.Trial, int, Correct], None]
+    report: Callable[[optuna.Trial, int, Credits], None]
 
 
-def _report_videos(trial: optuna.Trial, fold: int, correct: Correct) -> None:
-    blocks = np.array_split(correct, min(len(correct), MAX_STEPS_PER_FOLD))
+def _report_videos(trial: optuna.Trial, fold: int, credits: Credits) -> None:
+    blocks = np.array_split(credits, min(len(credits), MAX_STEPS_PER_FOLD))
     for place, block in enumerate(blocks):
         trial.report(float(block.mean()), fold * MAX_STEPS_PER_FOLD + place)
 
 
-def _report_mean(trial: optuna.Trial, fold: int, correct: Correct) -> None:
-    trial.report(float(correct.mean()), fold)
+def _report_mean(trial: optuna.Trial, fold: int, credits: Credits) -> None:
+    trial.report(float(credits.mean()), fold)
 
 
-def _report_nothing(trial: optuna.Trial, fold: int, correct: Correct) -> None:
+def _report_nothing(trial: optuna.Trial, fold: int, credits: Credits) -> None:
     """Report nothing: such a study never prunes."""
 
 

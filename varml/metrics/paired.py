@@ -1,0 +1,17 @@
+"""Whether one of two recognisers is better than the other, on the same videos."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import binomtest
+
+
+def probability_of_chance(one: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_]) -> float:
+    """Return the p-value of two that are alike being right on such different videos, two-sided, 0 to 1.
+
+    ``one`` and ``other`` (N,) tell which of the same videos each recognised. The exact form of McNemar, "Note on the
+    sampling error of the difference between correlated proportions or percentages", 1947.
+    """
+    wins, losses = int((one & ~other).sum()), int((other & ~one).sum())
+    return float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
