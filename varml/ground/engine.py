@@ -106,8 +106,8 @@ def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], *, n
         yield from map(function, waiting)
         return
     call = delayed(with_plugins(function))
-    # Arrays travel by value: joblib would map large ones from files, and its tracker loses count of those that two tasks
-    # share and prints a traceback for each.
+    # Arrays travel by value: joblib would map large ones from files, and its tracker loses count of those that two
+    # tasks share and prints a traceback for each.
     pool = Parallel(n_jobs=num_workers, inner_max_num_threads=1, max_nbytes=None)
     while some := list(islice(waiting, num_workers)):
         yield from pool(call(item) for item in some)
