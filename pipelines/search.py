@@ -7,7 +7,7 @@ from varml.config.params import Params
 from varml.config.space import backbones_of
 from varml.data.manifest import read_manifest
 from varml.data.validation import TRAINING_SPLITS, make_validation
-from varml.ground.paths import BASELINE, BEST, MANIFEST, OOF, TRIALS, state_folder
+from varml.ground.paths import BASELINE, BEST, MANIFEST, OOF, SEARCH_METRICS, TRIALS, state_folder
 from varml.search.metric import with_metric
 from varml.search.objective import Objective
 from varml.search.project_data import feature_loader, fold_loader, study_name, study_terms
@@ -33,7 +33,7 @@ def main(params: Params) -> None:
     objective = Objective(params, load, folds, load_fold, params.engine.num_workers)
     with tracked(open_search_run(name, params, warnings)) as parent:
         result = Search(params, objective, parent, state_folder() / "studies", name, terms).run()
-        write_results(result, params, BEST, TRIALS, OOF, BASELINE)
+        write_results(result, params, BEST, TRIALS, OOF, BASELINE, SEARCH_METRICS)
         parent.log_artifact(BEST)
         parent.log_artifact(TRIALS)
 

@@ -69,6 +69,6 @@ def trial_runs(parent: TrackedRun) -> dict[int, Any]:
 
 
 def written(made: Made, params: Params, folder: Path) -> dict[str, bytes]:
-    names = ["best.yaml", "trials.csv", "oof.npz", "baseline.json"]
+    names = ["best.yaml", "trials.csv", "oof.npz", "baseline.json", "search.json"]
     write_results(made.result, params, *(folder / name for name in names))
     return {name: (folder / name).read_bytes() for name in names}

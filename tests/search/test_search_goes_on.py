@@ -194,6 +194,38 @@ def test_too_many_failed_trials_end_a_search_and_the_next_tries_them_again(
     assert TrialState.FAIL not in {trial.state for trial in mended.result.trials}
 
 
+def test_a_trial_that_runs_out_of_memory_fails_alone(
+    searched: Params, load: Load, folds: list[np.ndarray], tmp_path: Path
+) -> None:
+    def greedy(backbone: str) -> FeatureSet:
+        if backbone == "large":
+            raise MemoryError("too large")
+        return load("small")
+
+    trials = search(searched, greedy, folds, tmp_path).result.trials
+    assert len(trials) == NUM_TRIALS
+    for trial in trials:
+        large = trial.params["model.backbone"] == "large"
+        assert trial.user_attrs.get("reason") == ("MemoryError: too large" if large else None)
+
+
+def test_a_fault_of_the_machine_ends_the_search_and_its_trial_is_tried_again(
+    searched: Params, load: Load, folds: list[np.ndarray], tmp_path: Path
+) -> None:
+    def unreadable(backbone: str) -> FeatureSet:
+        if backbone == "large":
+            raise OSError("disk full")
+        return load(backbone)
+
+    name = next_name()
+    with pytest.raises(OSError, match="disk full"):
+        search(searched, unreadable, folds, tmp_path, name)
+    trials = search(searched, load, folds, tmp_path, name).result.trials
+    assert len(trials) == NUM_TRIALS
+    assert "OSError" not in str([trial.user_attrs for trial in trials])
+    assert "large" in {trial.params["model.backbone"] for trial in trials}
+
+
 def test_a_search_that_is_out_of_time_ranks_what_it_has(
     searched: Params, load: Load, folds: list[np.ndarray], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

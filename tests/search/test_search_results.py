@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -116,6 +117,21 @@ def test_the_weight_of_the_streams_goes_from_the_trial_to_best_yaml(
         assert 0.5 < fitted_values(best, rank)["rgb_weight"] <= 1
         oof = made.result.oof
         assert trial.value == pytest.approx(oof.figures("top1", oof.probabilities[rank]).score)
+
+
+def test_the_metrics_are_those_of_all_trials_and_of_the_winner(made: Made, searched: Params, tmp_path: Path) -> None:
+    metrics = json.loads(written(made, searched, tmp_path)["search.json"])
+    states = [trial.state.name for trial in made.result.trials]
+    assert metrics == {
+        "value": pytest.approx(made.result.ranked[0].value),
+        "metric": "top1",
+        "baseline": pytest.approx(made.result.baseline.score),
+        "num_trials": NUM_TRIALS,
+        "num_complete": states.count("COMPLETE"),
+        "num_pruned": states.count("PRUNED"),
+        "num_fail": states.count("FAIL"),
+        "winner": made.result.ranked[0].params,
+    }
 
 
 def test_writing_twice_gives_the_same_bytes(made: Made, searched: Params, tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import os
+import signal
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -76,6 +78,24 @@ def test_the_number_of_workers_changes_no_bit(
         assert np.array_equal(one.probabilities, other.probabilities)
         assert np.array_equal(one.positions, other.positions)
     assert "Error" not in capfd.readouterr().err
+
+
+class Deadly(FeatureSet):
+    """Features that end the process that trains on them, as a crash in a library or a lack of memory does."""
+
+    def subset(self, positions: Any) -> FeatureSet:
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError
+
+
+def test_a_worker_that_dies_is_an_error_and_the_next_trial_has_new_ones(
+    data: FeatureSet, model: Model, train: Train
+) -> None:
+    deadly = Deadly(**{field.name: getattr(data, field.name) for field in fields(data)})
+    with pytest.raises(Exception, match=r"worker process .* unexpectedly terminated"):
+        list(cross_validate(deadly, FOLDS, model, train, seed=0, num_workers=2))
+    after = list(cross_validate(data, FOLDS, model, train, seed=0, num_workers=2))
+    assert np.array_equal(after[2].probabilities, results(data, model, train)[2].probabilities)
 
 
 def test_one_fold_trains_on_everything_else(data: FeatureSet, model: Model, train: Train) -> None:

@@ -29,6 +29,7 @@ BEST = Path("search/best.yaml")
 TRIALS = Path("search/trials.csv")
 OOF = Path("search/oof.npz")
 BASELINE = Path("search/baseline.json")
+SEARCH_METRICS = Path("metrics/search.json")
 
 MODEL = Path("model")
 OOF_METRICS = Path("metrics/oof.json")

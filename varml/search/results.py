@@ -1,8 +1,9 @@
-"""What a search leaves behind: best.yaml (ranked), trials.csv, oof.npz, baseline.json. No times, no run ids."""
+"""What a search leaves behind: the ranked trials, all trials, predictions, baseline, metrics. No times, no run ids."""
 
 from __future__ import annotations
 
 import io
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -32,12 +33,29 @@ def write_results(
     trials: Path,
     oof: Path,
     baseline: Path,
+    metrics: Path,
 ) -> None:
-    """Write the four outs of a search."""
-    _write_yaml(best, best_content(result, params))
+    """Write the five outs of a search."""
+    content = best_content(result, params)
+    _write_yaml(best, content)
     write_table(trials, trials_table(result.trials))
     write_oof(oof, result.oof)
     write_json(baseline, asdict(result.baseline))
+    write_json(metrics, search_metrics(result, content))
+
+
+def search_metrics(result: SearchResult, best: dict[str, Any]) -> dict[str, Any]:
+    """Return what ``dvc exp show`` puts into its columns: the best value, how many trials ended how, the winner."""
+    states = Counter(trial.state.name.lower() for trial in result.trials)
+    first = best["ranked"][0]
+    return {
+        "value": first["value"],
+        "metric": best["metric"],
+        "baseline": best["baseline"],
+        "num_trials": len(result.trials),
+        **{f"num_{state}": states[state] for state in ("complete", "pruned", "fail")},
+        "winner": first["params"],
+    }
 
 
 def best_content(result: SearchResult, params: Params) -> dict[str, Any]:

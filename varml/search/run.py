@@ -126,7 +126,7 @@ class Search:
         trial = study.ask()
         try:
             result = self.objective(trial, suggest(trial, dimensions))
-        except (StoreError, OSError, MemoryError):
+        except (StoreError, OSError):
             raise  # the machine's fault and not the configuration's: the trial is queued again by the next search
         except Exception as error:  # whatever one configuration does, the others go on
             trial.set_user_attr(REASON, _reason(error))

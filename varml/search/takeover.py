@@ -56,7 +56,7 @@ def _space_of(study: optuna.Study, name: str) -> Space:
 
 def _earlier_trials(study: optuna.Study) -> Iterator[tuple[optuna.Study, FrozenTrial]]:
     storage = study._storage
-    for name in optuna.get_all_study_names(storage):  # sorted, so that the order is always the same
+    for name in optuna.get_all_study_names(storage):  # the earliest first
         earlier = optuna.load_study(study_name=name, storage=storage)
         if name != study.study_name and TERMS in earlier.user_attrs:
             for trial in earlier.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED)):
