@@ -163,7 +163,9 @@ def test_several_faults_of_a_space_come_together(space_faults: SpaceFaults):
     [
         (Choices(choices=["rgb", "flow"]), ["rgb", "flow"], ["late"]),
         (Range(type="float", low=0.1, high=0.3), [0.1, 0.2, 0.3], [0.09, 0.31]),
-        (Range(type="int", low=1, high=3), [1, 3], [0, 4]),
+        (Range(type="int", low=1, high=3), [1, 2.0, 3], [0, 2.5, 4]),
+        (Range(type="int", low=1, high=64, log=True), [1, 3, 64], [0, 2.5]),
+        (Range(type="float", low=0.5, high=2, step=0.5), [0.5, 1.5], [0.75]),
     ],
 )
 def test_what_a_dimension_offers(dimension: Choices | Range, inside: list[object], outside: list[object]):

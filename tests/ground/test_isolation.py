@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from varml.errors import EngineError
-from varml.ground.engine import Outcome, map_isolated
+from varml.ground.engine import Outcome, map_in_order, map_isolated
 
 MEMORY_MB = 256
 REASON = f"took more memory than its limit of {MEMORY_MB} MB"
@@ -184,9 +184,17 @@ def burn_two_forgotten(folder: str) -> None:
     time.sleep(600)
 
 
+def burn_two_in_order(folder: str) -> None:
+    """Be a parent whose two workers burn for results in order."""
+    list(map_in_order(burn, [Path(folder, name) for name in ("a", "b")], num_workers=2))
+
+
 @pytest.mark.parametrize(
     ("number", "parent"),
     [
+        (signal.SIGINT, burn_two_in_order),
+        (signal.SIGTERM, burn_two_in_order),
+        (signal.SIGKILL, burn_two_in_order),
         (signal.SIGINT, burn_two),
         (signal.SIGINT, burn_two_forgotten),
         (signal.SIGTERM, burn_two),

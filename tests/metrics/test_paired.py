@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from varml.metrics.paired import probability_of_chance
+from varml.metrics.paired import mcnemar
 
 answers = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40)
 
@@ -26,14 +26,14 @@ def right(text: str) -> np.ndarray:
     ],
 )
 def test_values_that_can_be_computed_by_hand(one: str, other: str, expected: float) -> None:
-    assert probability_of_chance(right(one), right(other)) == pytest.approx(expected)
+    assert mcnemar(right(one), right(other)) == pytest.approx(expected)
 
 
 @given(answers)
 def test_the_two_may_change_places_and_videos_that_both_know_say_nothing(pairs: list[tuple[bool, bool]]) -> None:
     one, other = (np.array(column) for column in zip(*pairs, strict=True))
-    chance = probability_of_chance(one, other)
+    chance = mcnemar(one, other)
     assert 0 < chance <= 1
-    assert probability_of_chance(other, one) == pytest.approx(chance)
+    assert mcnemar(other, one) == pytest.approx(chance)
     both = np.ones(7, dtype=bool)
-    assert probability_of_chance(np.append(one, both), np.append(other, both)) == chance
+    assert mcnemar(np.append(one, both), np.append(other, both)) == chance

@@ -11,7 +11,6 @@ from varml.config import Params
 from varml.config.space import Dimension, parse_space
 from varml.search.first_wave import MAX_TRIALS, first_wave
 from varml.search.space import base_values
-from varml.search.terms import Space
 
 FUSION = {"choices": ["late", "concat", "rgb"]}
 POOLING = {"choices": ["mean", "thirds"]}
@@ -77,15 +76,16 @@ def test_what_a_dimension_does_not_offer_is_left_to_the_sampler() -> None:
     assert wave == [{}, {"model.fusion": "concat"}, {"model.fusion": "late"}, {"model.fusion": "rgb"}]
 
 
-def test_after_earlier_searches_what_no_space_had_is_left() -> None:
+def test_where_some_have_been_tried_what_has_a_new_value_is_left() -> None:
     own = {path: value for path, value in OWN.items() if path != "model.attention.depth"}
     dimensions = space(fusion=FUSION, pooling=POOLING, lr=LR)
-    without_pooling = Space(space(fusion=FUSION, lr=LR), OWN)
-    assert [values["model.pooling"] for values in first_wave(own, dimensions, [without_pooling])] == ["mean", "mean"]
-    two_fusions = Space(space(fusion={"choices": ["late", "rgb"]}, pooling=POOLING, lr=LR), OWN)
-    assert [values["model.pooling"] for values in first_wave(own, dimensions, [two_fusions])] == ["mean", "thirds"]
-    assert first_wave(own, dimensions, [without_pooling, two_fusions]) == []
-    assert first_wave(own, dimensions, [Space({}, OWN)]) == first_wave(own, dimensions)[1:]
+    tried = [{"model.fusion": "rgb", "model.pooling": "thirds", "train.lr": 1e-3}]
+    assert first_wave(own, dimensions, tried) == first_wave(own, dimensions)
+    wave = first_wave(own, dimensions, [*tried, own])
+    assert [(values["model.fusion"], values["model.pooling"]) for values in wave] == [
+        ("concat", "mean"), ("concat", "thirds"), ("late", "mean"),
+    ]  # fmt: skip
+    assert first_wave(own, dimensions, first_wave(own, dimensions)) == []
 
 
 def test_without_a_space_there_is_one_trial() -> None:

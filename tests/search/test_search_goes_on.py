@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -106,6 +107,23 @@ def test_a_grown_space_keeps_its_trials_and_tries_what_is_new_whatever_the_numbe
     again = search(grown, load, folds, tmp_path, second.name)
     assert len(again.result.trials) == len(second.result.trials)
     assert written(again, grown, tmp_path / "again") == written(second, grown, tmp_path / "second")
+
+
+def test_a_study_that_is_full_of_earlier_trials_says_so(
+    searched: Params, load: Load, folds: list[np.ndarray], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def space(high: float) -> dict[str, Any]:
+        return {"train": {"lr": {"type": "float", "low": 5e-3, "high": high}}}
+
+    narrow = apply_values(searched, {"search.num_trials": 2, "search.space": space(0.05)})
+    search(narrow, load, folds, tmp_path)
+    wider = apply_values(narrow, {"search.space": space(0.5)})
+    assert "raise it" not in capsys.readouterr().out
+    made = search(wider, load, folds, tmp_path)
+    assert "all 2 trials are those of earlier searches, and search.num_trials is 2: raise it" in capsys.readouterr().out
+    more = search(apply_values(wider, {"search.num_trials": 3}), load, folds, tmp_path, made.name)
+    assert len(more.result.trials) == 3
+    assert "raise it" not in capsys.readouterr().out
 
 
 def test_an_interrupted_search_goes_on(

@@ -19,9 +19,11 @@ from varml.search.pruning import PRUNINGS
 from varml.search.study import (
     JOURNAL,
     LOSS,
+    OWED,
     ended_trials,
     enqueue_first,
     forgive,
+    is_owed_a_trial,
     load_study,
     open_study,
     ranked_trials,
@@ -133,6 +135,23 @@ def test_failures_are_forgiven_where_nothing_is_complete_or_too_many_failed(
     assert len(ended_trials(study)) == num_complete + 2 * (not is_forgiven)
     waiting = study.get_trials(states=(TrialState.WAITING,))
     assert [draw(study.ask()) for _ in waiting] == (failed if is_forgiven else [])
+
+
+def test_an_owed_trial_is_owed_still_after_a_failure_and_after_an_interruption(study: optuna.Study) -> None:
+    def ask() -> optuna.Trial:
+        trial = study.ask()
+        draw(trial)
+        return trial
+
+    study.enqueue_trial({"lr": 0.5, "fusion": "rgb"}, user_attrs={OWED: True})
+    study.tell(ask(), state=TrialState.FAIL)
+    assert not is_owed_a_trial(study)
+    forgive(study, 0)
+    assert is_owed_a_trial(study)
+    ask()
+    assert not is_owed_a_trial(study)
+    reap(study)
+    assert is_owed_a_trial(study)
 
 
 def test_a_study_in_order_is_not_touched(study: optuna.Study) -> None:

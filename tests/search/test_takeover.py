@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ class Studies:
 
     def open(self, space: dict[str, Any], of: Terms) -> optuna.Study:
         study = open_study(self.folder, next(self.names), self.params)
-        take_over(study, of, space, self.folder)
+        take_over(study, of, parse_space(space)[0], self.folder)
         return study
 
     def filled(self, space: dict[str, Any], of: Terms, *tried: dict[str, Any]) -> optuna.Study:
@@ -135,16 +136,49 @@ def test_a_condition_decides_what_counts(studies: Studies) -> None:
     assert taken(studies.open(space(FUSION, conditional), terms())) == [FLOW]
 
 
-def test_pruned_trials_come_too_and_failed_and_unfinished_ones_do_not(studies: Studies) -> None:
+def end(study: optuna.Study, dimensions: dict[str, Any], state: TrialState | None, **fixed: Any) -> None:
+    study.enqueue_trial({path.replace("__", "."): value for path, value in fixed.items()})
+    trial = study.ask()
+    suggest(trial, dimensions)
+    trial.report(0.5, 0)
+    if state:
+        study.tell(trial, 0.5 if state == TrialState.COMPLETE else None, state=state)
+
+
+def test_failed_and_unfinished_trials_do_not_come_and_pruned_ones_with_the_best_that_they_were_worse_than(
+    studies: Studies,
+) -> None:
     first, dimensions = studies.open(space(FUSION, LR), terms()), parse_space(space(FUSION, LR))[0]
-    for state in (TrialState.PRUNED, TrialState.FAIL, None):
-        trial = first.ask()
-        suggest(trial, dimensions)
-        trial.report(0.5, 0)
-        if state:
-            first.tell(trial, state=state)
-    (only,) = ended_trials(studies.open(space(FUSION, LR), terms()))
-    assert (only.state, only.params) == (TrialState.PRUNED, first.trials[0].params)
+    end(first, dimensions, TrialState.COMPLETE, model__fusion="rgb", train__lr=0.02)
+    end(first, dimensions, TrialState.PRUNED, model__fusion="flow", train__lr=0.02)
+    end(first, dimensions, TrialState.FAIL, model__fusion="flow", train__lr=0.03)
+    end(first, dimensions, None, model__fusion="flow", train__lr=0.04)
+    both = ended_trials(studies.open(space({"fusion": {"choices": ["rgb", "flow", "late"]}}, LR), terms()))
+    assert [(trial.state, trial.params) for trial in both] == [
+        (TrialState.COMPLETE, RGB), (TrialState.PRUNED, FLOW),
+    ]  # fmt: skip
+    assert taken(studies.open(space({"fusion": {"choices": ["flow"]}}, LR), terms())) == []
+
+
+def test_what_was_pruned_in_one_study_comes_from_where_it_is_complete(studies: Studies) -> None:
+    states = [(TrialState.COMPLETE, TrialState.PRUNED), (TrialState.PRUNED, TrialState.COMPLETE)]
+    for of, (rgb, flow) in zip((terms("else"), terms("else")), states, strict=True):
+        study, dimensions = studies.open(space(FUSION, LR), of), parse_space(space(FUSION, LR))[0]
+        if taken(study):
+            study = open_study(studies.folder, next(studies.names), studies.params)
+            study.set_user_attr("terms", asdict(of))
+        end(study, dimensions, rgb, model__fusion="rgb", train__lr=0.02)
+        end(study, dimensions, flow, model__fusion="flow", train__lr=0.02)
+    grown = studies.open(space({"fusion": {"choices": ["rgb", "flow", "late"]}}, LR), terms("else"))
+    assert [trial.state for trial in ended_trials(grown)] == [TrialState.COMPLETE] * 2
+
+
+def test_whole_numbers_that_became_a_range_are_the_only_ones_that_come(studies: Studies) -> None:
+    norm = {"max_grad_norm": {"type": "float", "low": 0.5, "high": 5}}
+    base = terms(train__max_grad_norm=1.0)
+    studies.filled(space({}, norm), base, {"train.max_grad_norm": 2.25}, {"train.max_grad_norm": 3.0})
+    whole = {"max_grad_norm": {"type": "int", "low": 0, "high": 5}}
+    assert taken(studies.open(space({}, whole), base)) == [{"train.max_grad_norm": 3}]
 
 
 def test_each_comes_once_also_from_two_studies_and_after_an_interruption(
@@ -160,7 +194,7 @@ def test_each_comes_once_also_from_two_studies_and_after_an_interruption(
     cut_off = open_study(studies.folder, "c", studies.params)
     assert len(cut_off.trials) == 1
     for _ in range(2):
-        take_over(cut_off, terms(), wide, studies.folder)
+        take_over(cut_off, terms(), parse_space(wide)[0], studies.folder)
         assert taken(cut_off) == [RGB, FLOW]
 
 
@@ -175,21 +209,9 @@ def _interrupting(add_trial: Any) -> Any:
     return interrupted
 
 
-def test_the_spaces_are_told_from_which_trials_came_also_later(studies: Studies) -> None:
-    studies.filled(space(FUSION), terms(), {"model.fusion": "rgb"})
-    studies.filled(space(FUSION, LR), terms("another"), RGB)
-    grown = studies.open(space({"fusion": {"choices": ["rgb", "late"]}}), terms())
-    for _ in range(2):
-        (earlier,) = take_over(grown, terms(), {}, studies.folder)
-        had = [earlier.has("model.fusion", name) for name in ("rgb", "flow", "late")]
-        assert had == [True, True, False]
-        assert earlier.has("train.lr", 0.01)
-        assert not earlier.has("train.lr", 0.02)
-
-
 def test_what_comes_later_to_an_earlier_study_is_not_fetched_again(studies: Studies) -> None:
     first = studies.filled(space(FUSION, LR), terms(), RGB)
     grown = studies.open(space({"fusion": {"choices": ["rgb", "flow", "late"]}}, LR), terms())
     first.add_trial(optuna.trial.create_trial(value=1.0, params=FLOW, distributions=first.trials[0].distributions))
-    take_over(grown, terms(), space(FUSION, LR), studies.folder)
+    take_over(grown, terms(), parse_space(space(FUSION, LR))[0], studies.folder)
     assert taken(grown) == [RGB]

@@ -83,7 +83,15 @@ def test_the_number_of_workers_changes_no_bit(
 class Deadly(FeatureSet):
     """Features that end the process that trains on them, as a crash in a library or a lack of memory does."""
 
+    @classmethod
+    def of(cls, data: FeatureSet) -> Deadly:
+        return cls(**{field.name: getattr(data, field.name) for field in fields(data)})
+
     def subset(self, positions: Any) -> FeatureSet:
+        return self.of(super().subset(positions))
+
+    @property
+    def dim(self) -> int:
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError
 
@@ -91,9 +99,8 @@ class Deadly(FeatureSet):
 def test_a_worker_that_dies_is_an_error_and_the_next_trial_has_new_ones(
     data: FeatureSet, model: Model, train: Train
 ) -> None:
-    deadly = Deadly(**{field.name: getattr(data, field.name) for field in fields(data)})
     with pytest.raises(Exception, match=r"worker process .* unexpectedly terminated"):
-        list(cross_validate(deadly, FOLDS, model, train, seed=0, num_workers=2))
+        list(cross_validate(Deadly.of(data), FOLDS, model, train, seed=0, num_workers=2))
     after = list(cross_validate(data, FOLDS, model, train, seed=0, num_workers=2))
     assert np.array_equal(after[2].probabilities, results(data, model, train)[2].probabilities)
 

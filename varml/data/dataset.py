@@ -49,6 +49,11 @@ class FeatureSet:
         return {stream: int(array.shape[1]) for stream, array in self._any_view.items()}
 
     @property
+    def num_bytes(self) -> int:
+        """Bytes of the features in all views."""
+        return sum(array.nbytes for seen in self.features.values() for array in seen.values())
+
+    @property
     def num_cells(self) -> int:
         """Number of cells G of the grid."""
         return int(self._any_view["rgb"].shape[2])

@@ -12,6 +12,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from multiprocessing.util import Finalize
 from queue import SimpleQueue
@@ -20,6 +21,7 @@ from typing import Generic, TypeVar
 
 from varml.ground.isolation import StoppedError, Worker
 from varml.ground.plugins import with_plugins
+from varml.ground.worker import end_with_parent
 
 # Outcomes that a worker may be ahead of the consumer, the one that it works on included.
 _AHEAD = 4
@@ -97,7 +99,7 @@ def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], *, n
     """Yield the result of ``function`` on each item, in the order of ``items``; an exception ends the loop.
 
     As many items at a time are taken and worked on as there are processes, so that a caller who stops early has wasted
-    less than one round. With ``num_workers`` 1 all is done in this process.
+    less than one round. With ``num_workers`` 1 all is done in this process. No worker outlives this process on Linux.
     """
     from joblib import Parallel, delayed
 
@@ -105,12 +107,19 @@ def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], *, n
     if num_workers == 1:
         yield from map(function, waiting)
         return
-    call = delayed(with_plugins(function))
+    call = delayed(partial(_tied, os.getpid(), with_plugins(function)))
     # Arrays travel by value: joblib would map large ones from files, and its tracker loses count of those that two
     # tasks share and prints a traceback for each.
     pool = Parallel(n_jobs=num_workers, inner_max_num_threads=1, max_nbytes=None)
     while some := list(islice(waiting, num_workers)):
         yield from pool(call(item) for item in some)
+
+
+def _tied(parent: int, function: Callable[[Item], Result], item: Item) -> Result:
+    """Return the result of ``function`` in a worker of the process ``parent``, which ends with it."""
+    if os.getpid() != parent:  # joblib works on a single item here
+        end_with_parent(parent)
+    return function(item)
 
 
 class _Crew(Generic[Item, Result]):

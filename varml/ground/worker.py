@@ -29,7 +29,7 @@ _PR_SET_PDEATHSIG = 1
 
 def serve(connection: socket.socket, function: Callable[[Any], Any], memory_mb: int, parent: int) -> None:
     """Answer the items that come through ``connection`` until the process ``parent`` closes it or ends."""
-    _end_with_parent(parent)
+    end_with_parent(parent)
     # Ctrl-C reaches the whole process group; the parent alone answers it and ends the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     limit_process(memory_mb)
@@ -38,6 +38,16 @@ def serve(connection: socket.socket, function: Callable[[Any], Any], memory_mb: 
     while header := stream.read(HEADER_BYTES):
         content = stream.read(int.from_bytes(header, "big"))
         _send(stream, _answer(function, content, memory_mb))
+
+
+def end_with_parent(parent: int) -> None:
+    """Let this process be killed when the process ``parent`` ends, which must have started it; Linux alone does it."""
+    # A killed parent closes the connection, which a task that hangs never sees; Linux can tell the kernel to kill.
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before the kernel was told
+        os._exit(1)
 
 
 def limit_process(memory_mb: int) -> None:
@@ -65,15 +75,6 @@ def memory_reason(memory_mb: int) -> str:
 def error_reason(error: BaseException) -> str:
     """Return what is said of a task that raises: its own words where varml raises, else the kind of error too."""
     return str(error) if isinstance(error, VarmlError) else f"{type(error).__name__}: {error}"
-
-
-def _end_with_parent(parent: int) -> None:
-    # A killed parent closes the connection, which a task that hangs never sees; Linux can tell the kernel to kill.
-    if sys.platform == "linux":
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before the kernel was told
-        os._exit(1)
 
 
 def _lower(name: str, value: int) -> None:

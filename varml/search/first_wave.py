@@ -1,7 +1,7 @@
 """What a search tries first: the values of params.yaml, the plain baseline, and each other choice by itself.
 
-One factor at a time from a known point: after these trials the sampler knows every choice once, and the search never
-ends without having tried what a careful person would try by hand.
+One factor at a time from a known point, as a careful person would try them by hand: in a space of few choices the
+sampler has then seen each of them once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from varml.config.space import Choices, Dimension
 from varml.search.space import active_values
-from varml.search.terms import Space, Values
+from varml.search.terms import Values
 
 # As near as a trained recogniser comes to logistic regression on the mean features of both streams.
 PLAIN_BASELINE: Values = {"model.fusion": "concat", "model.pooling": "mean", "model.attention.depth": 0}
@@ -20,13 +20,13 @@ PLAIN_BASELINE: Values = {"model.fusion": "concat", "model.pooling": "mean", "mo
 MAX_TRIALS = 10
 
 
-def first_wave(own: Values, dimensions: Mapping[str, Dimension], earlier: Sequence[Space] = ()) -> list[Values]:
+def first_wave(own: Values, dimensions: Mapping[str, Dimension], tried: Sequence[Values] = ()) -> list[Values]:
     """Return what is tried first, by params path, at most :data:`MAX_TRIALS`: the ``own`` values before all.
 
     After the plain baseline come the own values with one of them changed: to each other choice, or to an end of a range
     of whole numbers. The dimensions take turns, so that a wave that is cut off has something of each. Fractions are the
-    sampler's, as is a value that its own dimension does not offer. After ``earlier`` searches only those are left that
-    have a value which no space of them had.
+    sampler's, as is a value that its own dimension does not offer. Where some have been ``tried`` already, only those
+    are left that have a value which none of them had.
     """
     alone = [
         [_changed(own, dimensions, path, value) for value in _others(own, path, dimension)]
@@ -35,12 +35,8 @@ def first_wave(own: Values, dimensions: Mapping[str, Dimension], earlier: Sequen
     turns = chain.from_iterable(zip_longest(*alone))
     wave = [own, {**own, **_offered(PLAIN_BASELINE, dimensions)}, *filter(None, turns)]
     offered = _distinct([_offered(values, dimensions) for values in wave])
-    new = [values for values in offered if any(_is_new(path, value, earlier) for path, value in values.items())]
-    return (new if earlier else offered)[:MAX_TRIALS]
-
-
-def _is_new(path: str, value: Any, earlier: Sequence[Space]) -> bool:
-    return not any(space.has(path, value) for space in earlier)
+    known = {pair for values in tried for pair in values.items()}
+    return [values for values in offered if not tried or values.items() - known][:MAX_TRIALS]
 
 
 def _others(own: Values, path: str, dimension: Dimension) -> list[Any]:

@@ -87,7 +87,9 @@ class Objective:
         return result
 
     def _credits(self, fold: FoldResult, data: FeatureSet) -> Credits:
-        """Return what the fold's videos add to the metric, for the pruner: a class counts as a whole but in top-1."""
+        """Return what the pruner compares, per video of the fold: right or wrong; unless top-1 is searched for, each
+        class counts alike, whose mean is the mean class accuracy.
+        """
         correct = (fold.probabilities.argmax(1) == data.labels[fold.positions]).astype(np.float64)
         if self.params.search.metric == "top1":
             return correct

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import optuna
 
-# (N,), of each validation video of a fold: 0 where it was not recognised, else what it counts, 1 on average
+# (N,), of each validation video of a fold: 0 where it was not recognised, else what it counts, over all folds 1 on
+# average
 Credits = npt.NDArray[np.floating]
 P_THRESHOLD = 0.1
 # Optuna keeps each reported step; large folds report the means of so many equal blocks.

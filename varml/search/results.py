@@ -18,7 +18,7 @@ from varml.data.manifest import write_table
 from varml.errors import SearchError
 from varml.ground.atomic import write_bytes, write_json
 from varml.metrics.calibration import expected_calibration_error
-from varml.metrics.paired import probability_of_chance
+from varml.metrics.paired import mcnemar
 from varml.search.run import SearchResult
 from varml.search.study import FITTED, LOSS, REASON
 from varml.training.calibration import cross_calibrated
@@ -71,11 +71,11 @@ def best_content(result: SearchResult, params: Params) -> dict[str, Any]:
 
 
 def _second(oof: OutOfFold) -> dict[str, float]:
-    """Return how likely the best trial and the second are no different, on the videos that were validated."""
+    """Return the p-value of McNemar's test of the best trial and the second, by which validated videos are right."""
     if len(oof.probabilities) < 2:
         return {}
     first, second = (probabilities.argmax(1) == oof.labels for probabilities in oof.probabilities[:2])
-    return {"p_second": round(probability_of_chance(first, second), 6)}
+    return {"p_second": round(mcnemar(first, second), 6)}
 
 
 def _entry(trial: FrozenTrial, oof: OutOfFold, probabilities: Probabilities) -> dict[str, Any]:

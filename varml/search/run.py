@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,9 +35,10 @@ from varml.search.study import (
     ranked_trials,
     reap,
     seed_sampler,
+    taken_over,
 )
 from varml.search.takeover import take_over
-from varml.search.terms import Space, Terms
+from varml.search.terms import Terms, Values
 from varml.search.trial_runs import log_missing_trials, log_trial, outcome_of
 from varml.tracking.runs import KIND, TrackedRun, children, create_run
 from varml.training.baseline import fit_baseline, predict_baseline
@@ -85,17 +86,19 @@ class Search:
         study = open_study(self.folder, self.name, self.params)
         reap(study)
         forgive(study, self._max_failed)
-        earlier = take_over(study, self.terms, self.params.search.space, self.folder)
+        dimensions = parse_space(self.params.search.space)[0]
+        take_over(study, self.terms, dimensions, self.folder)
         baseline = self._baseline()
-        self._run_trials(study, earlier)
+        self._run_trials(study, dimensions)
         ranked = self._ranked(study)
         if not ranked:
             raise SearchError(_why_none(study))
         return SearchResult(ended_trials(study), ranked, self._out_of_fold(ranked), baseline)
 
-    def _run_trials(self, study: optuna.Study, earlier: list[Space]) -> None:
-        dimensions = parse_space(self.params.search.space)[0]
-        enqueue_first(study, first_wave(base_values(self.params, dimensions), dimensions, earlier))
+    def _run_trials(self, study: optuna.Study, dimensions: Mapping[str, Dimension]) -> None:
+        tried = [trial.params for trial in taken_over(study)]
+        enqueue_first(study, first_wave(base_values(self.params, dimensions), dimensions, tried))
+        self._warn_of_a_full_study(study, tried)
         log_missing_trials(study, self.parent, self._experiment)
         begun = time.monotonic()
         while len(ended_trials(study)) < self.params.search.num_trials or is_owed_a_trial(study):
@@ -109,6 +112,15 @@ class Search:
             forget_others(self._kept, [trial.number for trial in self._ranked(study)])
             self._report(study, ended)
             self._stop_where_too_many_failed(study)
+
+    def _warn_of_a_full_study(self, study: optuna.Study, tried: Sequence[Values]) -> None:
+        missing = self.params.search.num_trials - len(ended_trials(study))
+        if tried and missing <= 0 and not is_owed_a_trial(study) and len(tried) == len(study.get_trials()):
+            print(
+                f"all {len(tried)} trials are those of earlier searches, and search.num_trials is "
+                f"{self.params.search.num_trials}: raise it to draw from what is new in the space",
+                flush=True,
+            )
 
     def _is_late(self, begun: float) -> bool:
         limit = self.params.search.timeout_sec

@@ -1,4 +1,4 @@
-"""The Optuna study: a journal in ``.varml/``, named after what would make its trials incomparable."""
+"""The Optuna study: a journal in ``.varml/``, which holds one for each space and whatever else trials depend on."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ OWED = "owed"  # it is run though the study has its number of trials: its values
 FORGIVEN = "forgiven"
 
 SAMPLERS = {
-    # The first trials are random; with few trials in all, fewer of them must be.
+    # So many trials come before the sampler learns, those of the first wave among them, which is usually longer.
     "tpe": lambda seed: optuna.samplers.TPESampler(seed=seed, n_startup_trials=8, multivariate=True, group=True),
     "random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
 }
@@ -70,22 +70,22 @@ def seed_sampler(study: optuna.Study, params: Params) -> None:
 def reap(study: optuna.Study) -> None:
     """End the trials that an interrupted search left running, and put their params in the queue again."""
     for trial in study.get_trials(states=(TrialState.RUNNING,)):
-        study._storage.set_trial_user_attr(trial._trial_id, INTERRUPTED, True)
-        study.tell(trial.number, state=TrialState.FAIL)
         # A trial that died before it drew anything still has what it was queued with.
         values = trial.system_attrs.get("fixed_params") or trial.params
         if values:
-            study.enqueue_trial(values, user_attrs={OWED: True} if OWED in trial.user_attrs else None)
+            _enqueue_again(study, trial, values)
+        study._storage.set_trial_user_attr(trial._trial_id, INTERRUPTED, True)
+        study.tell(trial.number, state=TrialState.FAIL)
 
 
 def forgive(study: optuna.Study, max_failed: float) -> None:
     """Queue failed trials again where none is complete, or more than ``max_failed`` failed: the cause may be mended."""
     failed = failed_trials(study)
     if len(failed) > max_failed or not study.get_trials(states=(TrialState.COMPLETE,)):
+        for trial in failed:
+            _enqueue_again(study, trial, trial.params)
         # The storage lets nobody change a trial that has ended, so that the study says which do not count.
         study.set_user_attr(FORGIVEN, [*_forgiven(study), *(trial.number for trial in failed)])
-        for trial in failed:
-            study.enqueue_trial(trial.params)
 
 
 def ended_trials(study: optuna.Study) -> list[FrozenTrial]:
@@ -125,6 +125,11 @@ def enqueue_first(study: optuna.Study, wave: Iterable[Mapping[str, Any]]) -> Non
 def is_owed_a_trial(study: optuna.Study) -> bool:
     """Return whether new values wait that are to be run whatever the number of trials."""
     return any(OWED in trial.user_attrs for trial in study.get_trials(states=(TrialState.WAITING,)))
+
+
+def _enqueue_again(study: optuna.Study, trial: FrozenTrial, values: Mapping[str, Any]) -> None:
+    # Before the trial is marked: a kill in between runs it twice, the other order would lose it.
+    study.enqueue_trial(dict(values), user_attrs={OWED: True} if OWED in trial.user_attrs else None)
 
 
 def _forgiven(study: optuna.Study) -> list[int]:

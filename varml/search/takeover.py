@@ -5,62 +5,58 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import optuna
 from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
-from varml.config.space import Dimension, parse_space
+from varml.config.space import Dimension
 from varml.search.kept_predictions import keep_predictions, kept_predictions
 from varml.search.space import active_values, suggest
-from varml.search.study import TAKEN_FROM
-from varml.search.terms import Space, Terms, Values
+from varml.search.study import TAKEN_FROM, ranked_trials
+from varml.search.terms import Terms, Values
 
 # User attributes of a study.
 TERMS = "terms"
-SPACE = "space"
-TAKEN_FROM_STUDIES = "taken_from_studies"  # their names; it is there once all trials have been taken over
+DONE = "has_taken_over"
 
 
-def take_over(study: optuna.Study, terms: Terms, space: dict[str, Any], folder: Path) -> list[Space]:
-    """Copy into ``study`` the trials of the journal's other studies that fit its terms and its ``space``, each once.
+def take_over(study: optuna.Study, terms: Terms, dimensions: Mapping[str, Dimension], folder: Path) -> None:
+    """Copy into ``study`` the trials of the journal's other studies that fit its terms and its space, each once.
 
-    Return the spaces that they come from. Their predictions come too, from ``folder``, where each study has one of its
-    own. It is done once, and taken up again where it was interrupted. Failed trials are left: what is new may have
-    mended them.
+    Their predictions come too, from ``folder``, where each study has one of its own. It is done once, and taken up
+    again where it was interrupted. Failed trials are left: what is new may have mended them. A pruned trial comes only
+    with the best of its study, which it was worse than.
     """
     study.set_user_attr(TERMS, asdict(terms))
-    study.set_user_attr(SPACE, space)
-    if TAKEN_FROM_STUDIES not in study.user_attrs:
-        _take_all(study, terms, parse_space(space)[0], folder)
-    return [_space_of(study, name) for name in study.user_attrs[TAKEN_FROM_STUDIES]]
-
-
-def _take_all(study: optuna.Study, terms: Terms, dimensions: Mapping[str, Dimension], folder: Path) -> None:
-    have, names = [trial.params for trial in study.get_trials()], set()
-    for earlier, trial in _earlier_trials(study):
-        values = _fitting(Terms(**earlier.user_attrs[TERMS]), trial, terms, dimensions)
-        if values is None:
-            continue
-        names.add(earlier.study_name)
+    if study.user_attrs.get(DONE):
+        return
+    have = [trial.params for trial in study.get_trials()]
+    found = [one for earlier in _others(study) for one in _fitting_trials(earlier, terms, dimensions)]
+    # The complete ones first: what was pruned in one study may be complete in another.
+    for earlier, trial, values in sorted(found, key=lambda one: one[1].state != TrialState.COMPLETE):
         if values not in have:
             _add(study, earlier, trial, values, dimensions, folder)
             have.append(values)
-    study.set_user_attr(TAKEN_FROM_STUDIES, sorted(names))
+    study.set_user_attr(DONE, True)
 
 
-def _space_of(study: optuna.Study, name: str) -> Space:
-    earlier = optuna.load_study(study_name=name, storage=study._storage)
-    return Space(parse_space(earlier.user_attrs[SPACE])[0], Terms(**earlier.user_attrs[TERMS]).base)
-
-
-def _earlier_trials(study: optuna.Study) -> Iterator[tuple[optuna.Study, FrozenTrial]]:
-    storage = study._storage
-    for name in optuna.get_all_study_names(storage):  # the earliest first
-        earlier = optuna.load_study(study_name=name, storage=storage)
+def _others(study: optuna.Study) -> Iterator[optuna.Study]:
+    for name in optuna.get_all_study_names(study._storage):  # the earliest first
+        earlier = optuna.load_study(study_name=name, storage=study._storage)
         if name != study.study_name and TERMS in earlier.user_attrs:
-            for trial in earlier.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED)):
-                yield earlier, trial
+            yield earlier
+
+
+def _fitting_trials(
+    earlier: optuna.Study, terms: Terms, dimensions: Mapping[str, Dimension]
+) -> Iterator[tuple[optuna.Study, FrozenTrial, Values]]:
+    theirs, ranked = Terms(**earlier.user_attrs[TERMS]), ranked_trials(earlier)
+    best_fits = bool(ranked) and _fitting(theirs, ranked[0], terms, dimensions) is not None
+    states = (TrialState.COMPLETE, TrialState.PRUNED) if best_fits else (TrialState.COMPLETE,)
+    for trial in earlier.get_trials(states=states):
+        values = _fitting(theirs, trial, terms, dimensions)
+        if values is not None:
+            yield earlier, trial, values
 
 
 def _fitting(theirs: Terms, trial: FrozenTrial, ours: Terms, dimensions: Mapping[str, Dimension]) -> Values | None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-
-from varml.config.space import Dimension
 
 Values = dict[str, Any]  # by params path
 
@@ -33,16 +30,3 @@ class Terms:
         backbone = had["model.backbone"]
         same_features = other.features.get(backbone) == self.features.get(backbone) is not None
         return had if other.evaluation == self.evaluation and same_features else None
-
-
-@dataclass(frozen=True)
-class Space:
-    """What the trials of a search could have: the values of its ``dimensions``, and of ``base`` for all else."""
-
-    dimensions: Mapping[str, Dimension]
-    base: Values
-
-    def has(self, path: str, value: Any) -> bool:
-        """Return whether a trial could have ``value`` at ``path``."""
-        dimension = self.dimensions.get(path)
-        return self.base.get(path) == value if dimension is None else dimension.offers(value)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+import psutil
 
 from varml.config.params import Model, Train
 from varml.data.dataset import FeatureSet
@@ -15,6 +17,8 @@ from varml.training.loop import EpochMetrics, Probabilities, fit, predict
 from varml.training.stream_weight import StreamProbabilities, predict_streams
 
 OfFold = Callable[[int], FeatureSet]
+# Of all features: here, on their way, and in the worker, whose training makes float32 of some.
+COPIES_OF_A_FOLD = 4
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,8 @@ class FoldTask:
 
     index: int
     positions: Positions
-    features: FeatureSet
+    training: FeatureSet
+    validation: FeatureSet
     model: Model
     train: Train
     seed: int
@@ -56,28 +61,37 @@ def cross_validate(
 
     ``features`` are those of all folds, or tell those of a fold, of the same videos, by its number. Features of videos
     in a mirror are left alone unless ``train.mirror``. ``num_workers`` processes (0: one per core) train folds at the
-    same time, which changes no result.
+    same time, fewer where memory is short, which changes no result.
     """
-    tasks = (
-        FoldTask(index, positions, _seen(features, index, train), model, train, seed + index)
-        for index, positions in enumerate(folds)
-    )
-    yield from map_in_order(validate_fold, tasks, num_workers=min(resolve_num_workers(num_workers), len(folds)))
+    seen = partial(_seen, features, train=train)
+    num_workers = min(resolve_num_workers(num_workers), len(folds))
+    if num_workers > 1:
+        num_workers = min(num_workers, _affordable(seen(0)))
+    tasks = (_task(index, fold, seen(index), model, train, seed + index) for index, fold in enumerate(folds))
+    yield from map_in_order(validate_fold, tasks, num_workers=num_workers)
 
 
 def validate_fold(task: FoldTask) -> FoldResult:
     """Train on what the fold of ``task`` does not validate, and predict what it does."""
-    training = task.features.subset(np.setdiff1d(np.arange(len(task.features)), task.positions))
-    validation = task.features.subset(task.positions)
     epochs: list[EpochMetrics] = []
     recognizer = fit(
-        training, task.model, task.train, seed=task.seed, validation=validation,
+        task.training, task.model, task.train, seed=task.seed, validation=task.validation,
         on_epoch=lambda _, metrics: epochs.append(metrics),
     )  # fmt: skip
-    probabilities, streams = predict(recognizer, validation), predict_streams(recognizer, validation)
+    probabilities, streams = predict(recognizer, task.validation), predict_streams(recognizer, task.validation)
     return FoldResult(task.index, task.positions, probabilities, streams, epochs)
 
 
-def _seen(features: FeatureSet | OfFold, index: int, train: Train) -> FeatureSet:
+def _task(index: int, positions: Positions, features: FeatureSet, model: Model, train: Train, seed: int) -> FoldTask:
+    rest = np.setdiff1d(np.arange(len(features)), positions)
+    return FoldTask(index, positions, features.subset(rest), features.subset(positions), model, train, seed)
+
+
+def _affordable(features: FeatureSet) -> int:
+    """Return how many folds of ``features`` fit into memory at the same time, 1 at least."""
+    return max(1, int(psutil.virtual_memory().available / (COPIES_OF_A_FOLD * max(1, features.num_bytes))))
+
+
+def _seen(features: FeatureSet | OfFold, index: int, *, train: Train) -> FeatureSet:
     data = features if isinstance(features, FeatureSet) else features(index)
     return data if train.mirror else data.unmirrored
