@@ -26,8 +26,8 @@ def main(params: Params) -> None:
     folds, warnings = make_validation(manifest, params)
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    of_study = manifest, params, backbones_of(params)
-    name, terms = study_name(*of_study), study_terms(*of_study)
+    terms = study_terms(manifest, params, backbones_of(params))
+    name = study_name(terms, params.search)
     load = feature_loader(manifest, params)
     load_fold = fold_loader(manifest, params, load)
     objective = Objective(params, load, folds, load_fold, params.engine.num_workers)

@@ -56,13 +56,13 @@ class Project:
         from varml.config.space import backbones_of
         from varml.data.validation import TRAINING_SPLITS
         from varml.search.metric import with_metric
-        from varml.search.project_data import study_name
+        from varml.search.project_data import study_name, study_terms
         from varml.search.study import load_study
 
         rows = self.manifest[self.manifest["split"].isin(TRAINING_SPLITS)]
         params = with_metric(self.params, rows)
-        name = study_name(rows, params, backbones_of(params))
-        return load_study(self.path / ".varml" / "studies", name)
+        terms = study_terms(rows, params, backbones_of(params))
+        return load_study(self.path / ".varml" / "studies", study_name(terms, params.search))
 
     def model(self) -> Predictor:
         """Return the trained model, ready to predict; raises ModelError before the first ``dvc repro``."""

@@ -27,11 +27,8 @@ def stored(project: Project, name: str) -> dict[str, int]:
     return {str(f.relative_to(folder)): f.stat().st_mtime_ns for f in folder.rglob("*") if f.is_file()}
 
 
-def test_adding_a_backbone_and_a_video_computes_just_that(finished: Project, videos: Path, tmp_path: Path) -> None:
-    project = finished.copy(tmp_path / "grown")
-    before = stored(project, "features")
-
-    # The walk of CONTRIBUTING.md, with weights that anybody can make.
+def add_backbone(project: Project) -> None:
+    """Do the walk of CONTRIBUTING.md, with weights that anybody can make."""
     from safetensors.torch import save_file
 
     from varml.models.backbones import _timm
@@ -41,6 +38,20 @@ def test_adding_a_backbone_and_a_video_computes_just_that(finished: Project, vid
     walk, backbones = yaml_of("Adding a backbone"), "search.space.model.backbone"
     project.set(features=walk["features"])
     project.choose(backbones, get_path(walk, backbones))
+
+
+def with_one_more(videos: Path, folder: Path) -> Path:
+    """Copy the videos to a folder, with one more: another file of the same frames as one of them."""
+    shutil.copytree(videos, folder)
+    content = (videos / "wave/person01_1.mp4").read_bytes()
+    (folder / "wave/person05_1.mp4").write_bytes(content + b"\0\0\0\x08free")  # an empty box
+    return folder
+
+
+def test_adding_a_backbone_and_a_video_computes_just_that(finished: Project, videos: Path, tmp_path: Path) -> None:
+    project = finished.copy(tmp_path / "grown")
+    before = stored(project, "features")
+    add_backbone(project)
     project.repro("search")
     grown = stored(project, "features")
     assert grown.items() >= before.items()
@@ -56,11 +67,7 @@ def test_adding_a_backbone_and_a_video_computes_just_that(finished: Project, vid
     pd.testing.assert_frame_equal(*same)
     assert "resnet10t" in trials["model.backbone"][len(earlier) :].tolist()
 
-    shutil.copytree(videos, tmp_path / "videos")
-    shutil.copy(videos / "wave/person01_1.mp4", tmp_path / "videos/wave/person05_1.mp4")
-    with (tmp_path / "videos/wave/person05_1.mp4").open("ab") as file:
-        file.write(b"\0\0\0\x08free")  # an empty box: another file, the same frames
-    project.set(data={"source": str(tmp_path / "videos")})
+    project.set(data={"source": str(with_one_more(videos, tmp_path / "videos"))})
     earlier_files = {name: stored(project, name) for name in ("frames", "flow", "features")}
     project.repro("extract_features")
     after = {name: stored(project, name) for name in earlier_files}

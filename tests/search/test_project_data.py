@@ -39,7 +39,7 @@ def training_rows(manifest: pd.DataFrame) -> pd.DataFrame:
 
 
 def name_of(manifest: pd.DataFrame, params: Params) -> str:
-    return study_name(training_rows(manifest), params, backbones_of(params))
+    return study_name(study_terms(training_rows(manifest), params, backbones_of(params)), params.search)
 
 
 # The name.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -161,15 +160,13 @@ def test_failed_and_unfinished_trials_do_not_come_and_pruned_ones_with_the_best_
 
 
 def test_what_was_pruned_in_one_study_comes_from_where_it_is_complete(studies: Studies) -> None:
-    states = [(TrialState.COMPLETE, TrialState.PRUNED), (TrialState.PRUNED, TrialState.COMPLETE)]
-    for of, (rgb, flow) in zip((terms("else"), terms("else")), states, strict=True):
-        study, dimensions = studies.open(space(FUSION, LR), of), parse_space(space(FUSION, LR))[0]
-        if taken(study):
-            study = open_study(studies.folder, next(studies.names), studies.params)
-            study.set_user_attr("terms", asdict(of))
-        end(study, dimensions, rgb, model__fusion="rgb", train__lr=0.02)
-        end(study, dimensions, flow, model__fusion="flow", train__lr=0.02)
-    grown = studies.open(space({"fusion": {"choices": ["rgb", "flow", "late"]}}, LR), terms("else"))
+    dimensions = parse_space(space(FUSION, LR))[0]
+    # Both were opened before either had a trial, so that neither has taken over from the other.
+    one, other = studies.open(space(FUSION, LR), terms()), studies.open(space(FUSION, LR), terms())
+    for study, rgb, flow in (one, "COMPLETE", "PRUNED"), (other, "PRUNED", "COMPLETE"):
+        end(study, dimensions, TrialState[rgb], model__fusion="rgb", train__lr=0.02)
+        end(study, dimensions, TrialState[flow], model__fusion="flow", train__lr=0.02)
+    grown = studies.open(space({"fusion": {"choices": ["rgb", "flow", "late"]}}, LR), terms())
     assert [trial.state for trial in ended_trials(grown)] == [TrialState.COMPLETE] * 2
 
 

@@ -86,10 +86,9 @@ class Range(Leaf):
         """Return whether ``value`` lies in the range."""
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
-        step = self.step or (1 if self.type == "int" else None)
-        steps = (value - self.low) / step if step and not self.log else 0.0
         if self.type == "int" and not float(value).is_integer():
             return False
+        steps = (value - self.low) / self.step if self.step else 0.0
         return bool(self.low <= value <= self.high and math.isclose(steps, round(steps), abs_tol=1e-9))
 
 

@@ -17,11 +17,14 @@ from itertools import islice
 from multiprocessing.util import Finalize
 from queue import SimpleQueue
 from threading import Event, Lock, Thread, current_thread
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from varml.ground.isolation import StoppedError, Worker
 from varml.ground.plugins import with_plugins
 from varml.ground.worker import end_with_parent
+
+if TYPE_CHECKING:
+    from joblib import Parallel
 
 # Outcomes that a worker may be ahead of the consumer, the one that it works on included.
 _AHEAD = 4
@@ -82,15 +85,11 @@ def map_isolated(
 
 def map_parallel(function: Callable[[Item], Result], items: Sequence[Item], *, num_workers: int) -> Iterator[Result]:
     """Yield the result of ``function`` on each item, in order of completion; an exception ends the loop."""
-    from joblib import Parallel, delayed
+    from joblib import delayed
 
     if not items:
         return
-    # joblib replaces a worker whose memory grows and says so each time; nothing is lost by it.
-    warnings.filterwarnings("ignore", message="A worker stopped while some jobs", category=UserWarning)
-    num_workers = min(resolve_num_workers(num_workers), len(items))
-    # One thread a worker: the bytes of a result must not depend on how many cores the machine has.
-    pool = Parallel(n_jobs=num_workers, return_as="generator_unordered", inner_max_num_threads=1)
+    pool = _joblib(min(resolve_num_workers(num_workers), len(items)), return_as="generator_unordered")
     call = delayed(with_plugins(function))
     yield from pool(call(item) for item in items)
 
@@ -101,7 +100,7 @@ def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], *, n
     As many items at a time are taken and worked on as there are processes, so that a caller who stops early has wasted
     less than one round. With ``num_workers`` 1 all is done in this process. No worker outlives this process on Linux.
     """
-    from joblib import Parallel, delayed
+    from joblib import delayed
 
     num_workers, waiting = resolve_num_workers(num_workers), iter(items)
     if num_workers == 1:
@@ -110,9 +109,18 @@ def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], *, n
     call = delayed(partial(_tied, os.getpid(), with_plugins(function)))
     # Arrays travel by value: joblib would map large ones from files, and its tracker loses count of those that two
     # tasks share and prints a traceback for each.
-    pool = Parallel(n_jobs=num_workers, inner_max_num_threads=1, max_nbytes=None)
+    pool = _joblib(num_workers, max_nbytes=None)
     while some := list(islice(waiting, num_workers)):
         yield from pool(call(item) for item in some)
+
+
+def _joblib(num_workers: int, **options: Any) -> Parallel:
+    from joblib import Parallel
+
+    # joblib replaces a worker whose memory grows and says so each time; nothing is lost by it.
+    warnings.filterwarnings("ignore", message="A worker stopped while some jobs", category=UserWarning)
+    # One thread a worker: the bytes of a result must not depend on how many cores the machine has.
+    return Parallel(n_jobs=num_workers, inner_max_num_threads=1, **options)
 
 
 def _tied(parent: int, function: Callable[[Item], Result], item: Item) -> Result:

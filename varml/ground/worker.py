@@ -42,7 +42,7 @@ def serve(connection: socket.socket, function: Callable[[Any], Any], memory_mb: 
 
 def end_with_parent(parent: int) -> None:
     """Let this process be killed when the process ``parent`` ends, which must have started it; Linux alone does it."""
-    # A killed parent closes the connection, which a task that hangs never sees; Linux can tell the kernel to kill.
+    # What a killed parent closes is never seen by a task that hangs.
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -8,6 +8,7 @@ from functools import lru_cache
 import pandas as pd
 
 from varml.config.params import Params
+from varml.config.params import Search as SearchParams
 from varml.config.space import mirrors, searched_values
 from varml.config.views import list_views, stored_views
 from varml.data.dataset import FeatureSet
@@ -53,11 +54,9 @@ def fold_loader(rows: pd.DataFrame, params: Params, load: LoadFeatures) -> LoadF
     return load_fold
 
 
-def study_name(rows: pd.DataFrame, params: Params, backbones: list[str]) -> str:
+def study_name(terms: Terms, search: SearchParams) -> str:
     """Return a name that changes with all that makes a study another one: its terms, its space and its sampler."""
-    search = params.search
-    terms = asdict(study_terms(rows, params, backbones))
-    return f"varml-{content_key(terms=terms, space=search.space, sampler=search.sampler)[:12]}"
+    return f"varml-{content_key(terms=asdict(terms), space=search.space, sampler=search.sampler)[:12]}"
 
 
 def study_terms(rows: pd.DataFrame, params: Params, backbones: list[str]) -> Terms:

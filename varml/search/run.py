@@ -98,7 +98,8 @@ class Search:
     def _run_trials(self, study: optuna.Study, dimensions: Mapping[str, Dimension]) -> None:
         tried = [trial.params for trial in taken_over(study)]
         enqueue_first(study, first_wave(base_values(self.params, dimensions), dimensions, tried))
-        self._warn_of_a_full_study(study, tried)
+        if len(tried) == len(study.get_trials()) >= self.params.search.num_trials:
+            print(_full(tried, self.params.search.num_trials), flush=True)
         log_missing_trials(study, self.parent, self._experiment)
         begun = time.monotonic()
         while len(ended_trials(study)) < self.params.search.num_trials or is_owed_a_trial(study):
@@ -112,15 +113,6 @@ class Search:
             forget_others(self._kept, [trial.number for trial in self._ranked(study)])
             self._report(study, ended)
             self._stop_where_too_many_failed(study)
-
-    def _warn_of_a_full_study(self, study: optuna.Study, tried: Sequence[Values]) -> None:
-        missing = self.params.search.num_trials - len(ended_trials(study))
-        if tried and missing <= 0 and not is_owed_a_trial(study) and len(tried) == len(study.get_trials()):
-            print(
-                f"all {len(tried)} trials are those of earlier searches, and search.num_trials is "
-                f"{self.params.search.num_trials}: raise it to draw from what is new in the space",
-                flush=True,
-            )
 
     def _is_late(self, begun: float) -> bool:
         limit = self.params.search.timeout_sec
@@ -220,6 +212,13 @@ def _baseline_oof(data: FeatureSet, folds: list[Positions]) -> Probabilities:
 def _reason(error: Exception) -> str:
     # One line: it goes into a table, a tag and a message.
     return " ".join(f"{type(error).__name__}: {error}".split())[:MAX_REASON_LENGTH]
+
+
+def _full(tried: Sequence[Values], num_trials: int) -> str:
+    return (
+        f"all {len(tried)} trials are those of earlier searches, and search.num_trials is {num_trials}: "
+        "raise it to draw from what is new in the space"
+    )
 
 
 def _why_none(study: optuna.Study) -> str:

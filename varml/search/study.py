@@ -116,10 +116,11 @@ def enqueue_first(study: optuna.Study, wave: Iterable[Mapping[str, Any]]) -> Non
 
     In a study that has trials from others they are owed: run whatever the number of trials.
     """
-    taken = taken_over(study)
-    if all(trial.state == TrialState.WAITING for trial in study.get_trials() if trial not in taken):
+    own = [trial for trial in study.get_trials() if TAKEN_FROM not in trial.user_attrs]
+    if all(trial.state == TrialState.WAITING for trial in own):
+        attributes = {OWED: True} if taken_over(study) else None
         for values in wave:
-            study.enqueue_trial(dict(values), user_attrs={OWED: True} if taken else None, skip_if_exists=True)
+            study.enqueue_trial(dict(values), user_attrs=attributes, skip_if_exists=True)
 
 
 def is_owed_a_trial(study: optuna.Study) -> bool:

@@ -28,5 +28,5 @@ class Terms:
         """
         had = {**other.base, **values}
         backbone = had["model.backbone"]
-        same_features = other.features.get(backbone) == self.features.get(backbone) is not None
-        return had if other.evaluation == self.evaluation and same_features else None
+        saw_the_same = backbone in self.features and other.features.get(backbone) == self.features[backbone]
+        return had if other.evaluation == self.evaluation and saw_the_same else None

@@ -17,8 +17,8 @@ from varml.training.loop import EpochMetrics, Probabilities, fit, predict
 from varml.training.stream_weight import StreamProbabilities, predict_streams
 
 OfFold = Callable[[int], FeatureSet]
-# Of all features: here, on their way, and in the worker, whose training makes float32 of some.
-COPIES_OF_A_FOLD = 4
+# Of all features, while two folds of 300 MB were trained by workers: two here and a bit over three in each worker.
+COPIES_OF_A_FOLD = 6
 
 
 @dataclass(frozen=True)
