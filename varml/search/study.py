@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from varml.config.params import Params
 from varml.errors import SearchError
-from varml.search.pruning import PRUNINGS
+from varml.search.pruners import make_pruner
+from varml.search.samplers import make_sampler
 
 JOURNAL = "optuna.journal"
 # User attributes of a trial.
@@ -29,21 +28,13 @@ OWED = "owed"  # it is run though the study has its number of trials: its values
 # User attribute of a study: numbers of failed trials that were tried again.
 FORGIVEN = "forgiven"
 
-SAMPLERS = {
-    # So many trials come before the sampler learns, those of the first wave among them, which is usually longer.
-    "tpe": lambda seed: optuna.samplers.TPESampler(seed=seed, n_startup_trials=8, multivariate=True, group=True),
-    "random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
-}
-
 
 def open_study(folder: Path, name: str, params: Params) -> optuna.Study:
     """Return the study ``name`` from the journal in ``folder``, created if need be."""
     folder.mkdir(parents=True, exist_ok=True)
     storage = _journal(folder)
-    with _experimental():
-        pruner = PRUNINGS[params.search.pruner].make()
     return optuna.create_study(
-        storage=storage, study_name=name, direction="maximize", load_if_exists=True, pruner=pruner
+        storage=storage, study_name=name, direction="maximize", load_if_exists=True, pruner=make_pruner(params)
     )
 
 
@@ -63,8 +54,7 @@ def seed_sampler(study: optuna.Study, params: Params) -> None:
     A sampler that is restarted with one seed would draw its first trials again.
     """
     seed = (params.seed * 1_000_003 + len(ended_trials(study))) % 2**32
-    with _experimental():
-        study.sampler = SAMPLERS[params.search.sampler](seed)
+    study.sampler = make_sampler(params.search.sampler, seed)
 
 
 def reap(study: optuna.Study) -> None:
@@ -140,14 +130,6 @@ def _forgiven(study: optuna.Study) -> list[int]:
 def _journal(folder: Path) -> JournalStorage:
     logging.getLogger("optuna").setLevel(logging.WARNING)
     return JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
-
-
-@contextmanager
-def _experimental() -> Iterator[None]:
-    # Optuna warns of options that it may change; the versions are pinned from below and the tests would see it.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        yield
 
 
 def _value(trial: FrozenTrial) -> float:
