@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 from varml.config import Params
 from varml.config.part import Part
 from varml.config.space import Dimension, apply_values, parse_space
+from varml.search.parts import no_experimental_warnings
 from varml.search.pruners import make_pruner, pruners
 from varml.search.samplers import make_sampler, samplers
 from varml.search.space import active_values, suggest
@@ -124,7 +125,7 @@ def test_it_draws_beside_every_pruner(tmp_path: Path, chosen: Params, pruner: st
     """Hyperband shows a sampler a study of its own making."""
     study = open_study(tmp_path, "one", apply_values(chosen, {"search.pruner": pruner}))
     assert type(study.pruner) is type(make_pruner(apply_values(chosen, {"search.pruner": pruner})))
-    drawn = run(study, chosen, NUM_TRIALS)
+    drawn = run(study, chosen, 12)
     assert all(DIMENSIONS[path].offers(value) for values in drawn for path, value in values.items())
 
 
@@ -158,7 +159,8 @@ def test_arguments_reach_optuna(name: str) -> None:
 
 def test_the_default_sampler_is_as_it_was_before_it_had_arguments(shipped: Params) -> None:
     made = make_sampler(shipped.search.sampler, 3)
-    same = optuna.samplers.TPESampler(seed=3, n_startup_trials=8, multivariate=True, group=True)
+    with no_experimental_warnings():
+        same = optuna.samplers.TPESampler(seed=3, n_startup_trials=8, multivariate=True, group=True)
     studies = [optuna.create_study(sampler=sampler, direction="maximize") for sampler in (made, same)]
     drawn = []
     for study in studies:

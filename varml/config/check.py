@@ -110,9 +110,9 @@ def argument_faults(tree: dict[str, Any], arguments: Arguments) -> list[Fault]:
 
 
 def _named_at(tree: dict[str, Any], path: str) -> tuple[str, Any]:
-    """Return where the name at ``path`` stands, and the name: that of a mapping stands in it."""
+    """Return where the name at ``path`` stands, and the name: that of a part with arguments stands among them."""
     node = get_path(tree, path)
-    return (f"{path}.{NAME}", node[NAME]) if isinstance(node, dict) and NAME in node else (path, node)
+    return (f"{path}.{NAME}", node.get(NAME)) if isinstance(node, dict) else (path, node)
 
 
 def _annotation_faults(source_name: str, source: Path, name: object) -> list[Fault]:
