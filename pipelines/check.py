@@ -1,7 +1,7 @@
 """Checks all of params.yaml before any work: types, ranges, space, names, data source, weights, tracking server."""
 
 from pipelines._stage import run_command
-from varml.config.check import check_params
+from varml.config.check import Arguments, check_params
 from varml.config.space import backbones_of
 from varml.flow.estimator import estimators, make_estimator
 from varml.ground.atomic import write_json
@@ -10,13 +10,15 @@ from varml.models.attention import attention_kinds
 from varml.models.backbones import backbone_names
 from varml.models.features import stream_backbones
 from varml.models.fusion import fusions
+from varml.search.pruners import pruners
+from varml.search.samplers import samplers
 from varml.tracking.store import ping_store
 from varml.video.transforms.augment import in_order
 
 
 def main() -> None:
     """Write the same content each time: later stages depend on the values that they read, not on this file."""
-    params = check_params(PARAMS, _names)
+    params = check_params(PARAMS, _names, _arguments)
     ping_store()
     for backbone in backbones_of(params):
         stream_backbones(backbone, params.features, params.frames.frames_per_segment, params.features.weights)
@@ -33,6 +35,10 @@ def _names() -> dict[str, list[str]]:
         "model.fusion": fusions.names(),
         "flow.estimator": estimators.names(),
     }
+
+
+def _arguments() -> Arguments:
+    return {"search.sampler": samplers.entries(), "search.pruner": pruners.entries()}
 
 
 if __name__ == "__main__":

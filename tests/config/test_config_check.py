@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+from pydantic import BaseModel, ConfigDict, Field
 from ruamel.yaml import YAML
 
 from varml.config.check import WEIGHTS_OF, check_params, source_folder
@@ -20,6 +21,25 @@ VALID = {
     "model.fusion": ["rgb", "flow", "early", "concat", "gated", "cross_attention", "late"],
     "flow.estimator": ["dis", "farneback"],
 }
+
+
+class Tpe(BaseModel):
+    """Arguments of a part, one of them with a reason why it is none."""
+
+    model_config = ConfigDict(extra="forbid")
+    refused: ClassVar[dict[str, str]] = {"seed": "is ours"}
+
+    n_startup_trials: int = Field(default=8, ge=0)
+    group: bool = True
+
+
+class Plain(BaseModel):
+    """A part without arguments."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+PARTS = {"search.sampler": {"tpe": Tpe, "random": Plain}, "search.pruner": {"wilcoxon": Plain, "none": Plain}}
 
 
 @pytest.fixture
@@ -41,7 +61,7 @@ def check(project: Path, changed: Changed) -> Check:
     def run(values: dict[str, Any]) -> list[Fault]:
         YAML(typ="safe").dump(changed({"data.source": "sample", "data.annotations": None, **values}), project / "p")
         try:
-            check_params(project / "p", lambda: VALID)
+            check_params(project / "p", lambda: VALID, lambda: PARTS)
         except ConfigError as error:
             return error.faults
         return []
@@ -98,6 +118,51 @@ def test_names_source_types_and_space_come_together(check: Check):
     )
     assert sorted(fault.path for fault in faults) == [
         "data.source", "model.fusion", "search.space.train.lr.choices", "seed",
+    ]  # fmt: skip
+
+
+SAMPLER = "search.sampler"
+FORM = "must be a name, or a mapping with a name and arguments, such as {name: tpe, ...}"
+
+
+@pytest.mark.parametrize("value", ["tpe", {"name": "tpe"}, {"name": "tpe", "n_startup_trials": 12, "group": False}])
+def test_a_part_is_named_alone_or_with_arguments(check: Check, value: Any):
+    assert check({SAMPLER: value}) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("tpr", Fault(SAMPLER, "tpr", "must be one of random, tpe", "tpe")),
+        ({"name": "tpr", "x": 1}, Fault(f"{SAMPLER}.name", "tpr", "must be one of random, tpe", "tpe")),
+        ({"group": True}, Fault(SAMPLER, {"group": True}, FORM)),
+        (["tpe"], Fault(SAMPLER, ["tpe"], FORM)),
+        (None, Fault(SAMPLER, None, FORM)),
+        (
+            {"name": "tpe", "n_startup": 3},
+            Fault(f"{SAMPLER}.n_startup", 3, "unknown key; there are n_startup_trials, group", "n_startup_trials"),
+        ),
+        ({"name": "random", "x": 1}, Fault(f"{SAMPLER}.x", 1, "unknown key; there are none")),
+        ({"name": "tpe", "seed": 3}, Fault(f"{SAMPLER}.seed", 3, "is ours")),
+        (
+            {"name": "tpe", "n_startup_trials": -1},
+            Fault(f"{SAMPLER}.n_startup_trials", -1, "Input should be greater than or equal to 0"),
+        ),
+        (
+            {"name": "tpe", "group": "x"},
+            Fault(f"{SAMPLER}.group", "x", "Input should be a valid boolean, unable to interpret input"),
+        ),
+    ],
+)
+def test_a_part_or_an_argument_that_is_none(check: Check, value: Any, expected: Fault):
+    assert expected in check({SAMPLER: value})
+
+
+def test_arguments_come_together_with_everything_else(check: Check):
+    wrong = {"name": "tpe", "seed": 1, "n_startup": 3, "group": "x"}
+    faults = check({"seed": -1, SAMPLER: wrong, "search.pruner": "non", "data.source": "missing"})
+    assert sorted(fault.path for fault in faults) == [
+        "data.source", "search.pruner", *(f"{SAMPLER}.{name}" for name in ("group", "n_startup", "seed")), "seed",
     ]  # fmt: skip
 
 

@@ -17,6 +17,8 @@ pytestmark = pytest.mark.pipeline
         ("Adding a fusion", "tests/models/test_fusion.py", "model.fusion", "product"),
         ("Adding a kind of attention", "tests/models/test_attention.py", "model.attention.kind", "per_cell"),
         ("Adding a flow estimator", "tests/flow/test_estimators.py", "flow.estimator", "dis_medium"),
+        ("Adding a sampler", "tests/search/test_samplers.py", "search.sampler", "nsga3"),
+        ("Adding a pruner", "tests/search/test_pruners.py", "search.pruner", "percentile"),
     ],
 )
 def test_a_new_part_is_one_file(heading: str, suite: str, at: str, name: str, tmp_path: Path, videos: Path) -> None:

@@ -13,13 +13,13 @@ from varml.config.space import apply_values
 from varml.data.dataset import FeatureSet
 from varml.metrics.classification import METRICS, cross_entropy
 from varml.search.objective import Objective, score_predictions
-from varml.search.pruning import PRUNINGS
+from varml.search.pruners import pruners
 from varml.training.cross_validation import cross_validate
 from varml.training.stream_weight import fit_rgb_weight, mix_streams
 
 
 def study_of(name: str) -> optuna.Study:
-    return optuna.create_study(direction="maximize", pruner=PRUNINGS[name].make())
+    return optuna.create_study(direction="maximize", pruner=pruners[name]().make(4))
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -55,7 +55,9 @@ LITE0 = "tf_efficientnet_lite0"
         ("search.validation", "val"),
         ("search.num_folds", 3),
         ("search.sampler", "random"),
+        ("search.sampler", {"name": "tpe", "n_startup_trials": 12}),
         ("search.pruner", "none"),
+        ("search.pruner", {"name": "wilcoxon", "p_threshold": 0.05}),
         ("search.space", {"model": {"backbone": {"choices": [LITE0]}}}),
         ("search.space", {"train": {"lr": {"type": "float", "low": 1e-4, "high": 2e-2, "log": True}}}),
         ("model.dropout", 0.5),
@@ -79,6 +81,9 @@ def test_a_study_is_another_one_when_its_trials_are_not_comparable(
     [
         ("search.num_trials", 99),
         ("search.num_ranked", 1),
+        ("search.sampler", {"name": "tpe"}),
+        ("search.sampler", {"name": "tpe", "n_startup_trials": 8}),
+        ("search.pruner", {"name": "wilcoxon", "p_threshold": 0.1}),
         ("engine.num_workers", 3),
         ("evaluate.confidence", 0.9),
         ("train.augment", 0.5),
@@ -115,7 +120,8 @@ def test_another_space_or_sampler_leaves_trials_comparable(manifest: pd.DataFram
     assert set(wider.features) == {LITE0, "resnet10t"}
     assert terms(features__adapt="flow").features[LITE0] != terms().features[LITE0]
     assert terms(train__lr=0.5).base == {**terms().base, "train.lr": 0.5}
-    for other in ({"seed": 9}, {"search__metric": "macro_f1"}, {"search__pruner": "none"}, {"views__num_clips": 2}):
+    pruner = {"name": "wilcoxon", "p_threshold": 0.05}
+    for other in ({"seed": 9}, {"search__metric": "macro_f1"}, {"search__pruner": pruner}, {"views__num_clips": 2}):
         assert terms(**other).evaluation != terms().evaluation
 
 

@@ -17,7 +17,7 @@ from varml.config.space import apply_values
 from varml.errors import SearchError
 from varml.metrics.classification import mean_score
 from varml.search.claims import reap
-from varml.search.pruning import PRUNINGS
+from varml.search.pruners import pruners
 from varml.search.storage import JOURNAL
 from varml.search.study import (
     LOSS,
@@ -59,7 +59,7 @@ def test_a_study_is_opened_again_with_its_trials(tmp_path: Path, params: Params)
     assert open_study(tmp_path / "studies", "two", params).trials == []
 
 
-@pytest.mark.parametrize("pruner", PRUNINGS)
+@pytest.mark.parametrize("pruner", pruners.names())
 def test_a_study_is_opened_without_a_warning(tmp_path: Path, params: Params, pruner: str) -> None:
     chosen = apply_values(params, {"search.pruner": pruner})
     with warnings.catch_warnings():

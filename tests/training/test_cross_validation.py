@@ -65,6 +65,43 @@ def test_the_caller_may_stop_between_folds(data: FeatureSet, model: Model, train
     assert np.array_equal(first.probabilities, results(data, model, train)[0].probabilities)
 
 
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_the_first_fold_is_told_epoch_by_epoch_and_changes_no_bit(
+    data: FeatureSet, model: Model, train: Train, num_workers: int
+) -> None:
+    told: list[Any] = []
+    watched = list(
+        cross_validate(
+            data,
+            FOLDS,
+            model,
+            train,
+            0,
+            num_workers=num_workers,
+            on_epoch=lambda *args: told.append((os.getpid(), *args)),
+        )
+    )
+    for one, other in zip(watched, results(data, model, train), strict=True):
+        assert (one.index, one.epochs) == (other.index, other.epochs)
+        assert np.array_equal(one.positions, other.positions)
+        assert np.array_equal(one.probabilities, other.probabilities)
+    assert told == [(os.getpid(), epoch, metrics) for epoch, metrics in enumerate(watched[0].epochs)]
+
+
+def test_what_is_raised_between_epochs_ends_the_training(data: FeatureSet, model: Model, train: Train) -> None:
+    told: list[int] = []
+
+    def stop(epoch: int, metrics: Any) -> None:
+        told.append(epoch)
+        if epoch == 1:
+            raise InterruptedError
+
+    assert train.num_epochs > 2
+    with pytest.raises(InterruptedError):
+        next(cross_validate(data, FOLDS, model, train, 0, on_epoch=stop))
+    assert told == [0, 1]
+
+
 def test_the_number_of_workers_changes_no_bit(
     make_features: Any, model: Model, train: Train, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,7 +14,7 @@ from varml.config.params import Model, Train
 from varml.config.views import PLAIN
 from varml.data.dataset import FeatureSet
 from varml.errors import TrainingError
-from varml.metrics.classification import accuracy
+from varml.metrics.classification import accuracy, macro_f1
 from varml.models.recognizer import Recognizer
 from varml.training.loop import EpochMetrics, fit, predict
 
@@ -126,6 +126,16 @@ def test_each_epoch_is_reported_with_its_metrics(
     true = probabilities[np.arange(len(validation)), validation.labels]
     assert reported[-1][1]["val_top1"] == pytest.approx((probabilities.argmax(1) == validation.labels).mean())
     assert reported[-1][1]["val_loss"] == pytest.approx(-np.log(true).mean(), rel=1e-5)
+
+
+def test_another_metric_is_told_beside_top1(data: FeatureSet, model: Model, train: Train, make_features: Any) -> None:
+    reported: list[EpochMetrics] = []
+    validation = make_features(seed=1)
+    recognizer = fit(
+        data, model, train, seed=0, validation=validation, metric="macro_f1", on_epoch=lambda _, m: reported.append(m)
+    )
+    assert all(set(metrics) == {"train_loss", "val_loss", "val_top1", "val_macro_f1"} for metrics in reported)
+    assert reported[-1]["val_macro_f1"] == macro_f1(validation.labels, predict(recognizer, validation))
 
 
 def test_without_validation_only_the_training_loss_is_reported(data: FeatureSet, model: Model, train: Train) -> None:

@@ -1,4 +1,4 @@
-"""Checks what types alone cannot: the data source, and names that live in registries.
+"""Checks what types alone cannot: the data source, names that live in registries, and arguments of what they name.
 
 The registries' names are injected, so that this ground layer imports none of the layers above it.
 """
@@ -9,8 +9,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ValidationError
+
+from varml.config.faults import faults_of
 from varml.config.load import read_tree, space_of, validate
 from varml.config.params import Params
+from varml.config.part import NAME
 from varml.config.space import PREFIX
 from varml.config.tree import get_path
 from varml.errors import ConfigError, Fault
@@ -21,17 +25,28 @@ from varml.ground.registry import nearest_name
 # Where files of weights are named, and of what.
 WEIGHTS_OF = {"features.weights": "model.backbone", "flow.weights": "flow.estimator"}
 
+Names = Mapping[str, list[str]]  # that are allowed at a params path
+# By params path and name, the model of the arguments that a part takes there.
+Arguments = Mapping[str, Mapping[str, type[BaseModel]]]
 
-def check_params(path: Path, valid: Callable[[], Mapping[str, list[str]]]) -> Params:
+
+def _no_arguments() -> Arguments:
+    return {}
+
+
+def check_params(path: Path, valid: Callable[[], Names], arguments: Callable[[], Arguments] = _no_arguments) -> Params:
     """Return the params of ``path`` after every check that needs no video.
 
-    ``valid`` is asked, once the plugins are imported, for the names that are allowed at params paths. Raises
-    ConfigError with all faults together: types, ranges, space, plugins, names and data source.
+    ``valid`` is asked, once the plugins are imported, for the names that are allowed at params paths, and ``arguments``
+    for those of parts that take some. Raises ConfigError with all faults together: types, ranges, space, plugins,
+    names, arguments and data source.
     """
     tree = read_tree(path)
     params, faults = validate(tree)
     faults += plugin_faults(tree.get("plugins"), path.parent)
-    faults += name_faults(tree, valid())
+    taken = arguments()
+    faults += name_faults(tree, {**valid(), **{at: sorted(models) for at, models in taken.items()}})
+    faults += argument_faults(tree, taken)
     faults += source_faults(tree)
     if params is None or faults:
         raise ConfigError(faults, path.name)
@@ -60,12 +75,12 @@ def source_folder(name: str) -> Path:
     return (project_root() / name).resolve()
 
 
-def name_faults(tree: dict[str, Any], valid: Mapping[str, list[str]]) -> list[Fault]:
+def name_faults(tree: dict[str, Any], valid: Names) -> list[Fault]:
     """Return the names in params that are not among those ``valid`` at their path, those of weights included.
 
     Where there is a search space, its choices at that path are looked at too.
     """
-    named = [(path, get_path(tree, path), path) for path in valid]
+    named = [(*_named_at(tree, path), path) for path in valid]
     for path in valid:
         node = get_path(space_of(tree), path)
         choices = node.get("choices") if isinstance(node, dict) else None
@@ -78,6 +93,26 @@ def name_faults(tree: dict[str, Any], valid: Mapping[str, list[str]]) -> list[Fa
         for at, value, path in named
         if value is not None and value not in valid[path]
     ]
+
+
+def argument_faults(tree: dict[str, Any], arguments: Arguments) -> list[Fault]:
+    """Return the faults of the arguments that stand beside names; those of names are :func:`name_faults`."""
+    faults: list[Fault] = []
+    for path, models in arguments.items():
+        node = get_path(tree, path)
+        model = models.get(str(node.get(NAME))) if isinstance(node, dict) else None
+        if model is not None:
+            try:
+                model.model_validate({key: value for key, value in node.items() if key != NAME})
+            except ValidationError as error:
+                faults += faults_of(error, model, path)
+    return faults
+
+
+def _named_at(tree: dict[str, Any], path: str) -> tuple[str, Any]:
+    """Return where the name at ``path`` stands, and the name: that of a part with arguments stands among them."""
+    node = get_path(tree, path)
+    return (f"{path}.{NAME}", node.get(NAME)) if isinstance(node, dict) else (path, node)
 
 
 def _annotation_faults(source_name: str, source: Path, name: object) -> list[Fault]:

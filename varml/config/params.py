@@ -1,7 +1,8 @@
 """The types and ranges of params.yaml, one class per section.
 
-Names that live in registries (backbone, kind of attention, fusion, flow estimator) are plain strings here and are
-checked by :mod:`varml.config.check`. A field made with :func:`searchable` may be named under ``search.space``.
+Names that live in registries (backbone, kind of attention, fusion, flow estimator, sampler, pruner) are plain strings
+here, and are checked by :mod:`varml.config.check` with the arguments that some take. A field made with
+:func:`searchable` may be named under ``search.space``.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections import Counter
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from varml.config.part import Part
 
 # The value of ingest.group_from that is no regular expression.
 PARENT_FOLDER = "parent_folder"
@@ -275,8 +278,8 @@ class Search(Section):
     timeout_sec: float | None = Field(None, gt=0, description="after so long no other trial begins; null: no limit")
     num_workers: int = Field(1, ge=1, description="processes of this machine that run trials at the same time")
     max_failed_fraction: float = Field(0.5, ge=0, le=1, description="of num_trials: more that fail end the search")
-    sampler: Literal["tpe", "random"]
-    pruner: Literal["wilcoxon", "median", "none"]
+    sampler: Part
+    pruner: Part
     metric: Literal["auto", "top1", "mean_class_accuracy", "macro_f1"]
     validation: Literal["folds", "val"]
     num_folds: int = Field(ge=2, le=20)

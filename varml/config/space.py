@@ -149,6 +149,13 @@ def mirrors(params: Params) -> bool:
     return params.train.mirror or bool(node and True in node["choices"])
 
 
+def max_epochs(params: Params) -> int:
+    """Return the most epochs that a trial trains a fold for, by the space or by what it leaves to params.yaml."""
+    dimension = parse_space(params.search.space)[0].get("train.num_epochs")
+    own = [] if dimension and not dimension.when else [params.train.num_epochs]
+    return int(max([*own, *(dimension.samples() if dimension else [])]))
+
+
 def needed_features(params: Params) -> list[tuple[str, View]]:
     """Return of which backbones features are stored, and in which views of videos."""
     return list(product(backbones_of(params), stored_views(list_views(params.views, mirrors(params)))))

@@ -53,6 +53,10 @@ class Registry(Generic[T]):
         self._discover()
         return sorted(self._entries)
 
+    def entries(self) -> dict[str, T]:
+        """Return what is registered by its names, in alphabetical order."""
+        return {name: self[name] for name in self.names()}
+
     def __getitem__(self, name: str) -> T:
         self._discover()
         if name not in self._entries:

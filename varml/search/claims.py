@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -21,7 +22,8 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from varml.search.storage import HEARTBEAT_SEC, experimental
+from varml.search.parts import no_experimental_warnings
+from varml.search.storage import HEARTBEAT_SEC
 from varml.search.study import DEATHS, REASON, queue_again
 
 # User attribute of a trial: who runs it.
@@ -34,7 +36,9 @@ _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 def take_trial(study: optuna.Study) -> optuna.Trial:
     """Return the next trial, which is this process's from now on; only under the study's lock."""
-    with experimental():
+    with warnings.catch_warnings():
+        # Signs of life are seen to here.
+        warnings.filterwarnings("ignore", "Heartbeat of storage", UserWarning)
         trial = study.ask()
     trial.set_user_attr(OWNER, _this_process())
     _beat(study._storage, trial._trial_id)
@@ -56,7 +60,7 @@ def give_back(study: optuna.Study, trial: optuna.Trial) -> None:
 
 def reap(study: optuna.Study) -> None:
     """End the trials whose processes are gone, and queue their values again; only under the study's lock."""
-    with experimental():
+    with no_experimental_warnings():
         optuna.storages.fail_stale_trials(study)
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if _is_dead(trial.user_attrs.get(OWNER), study._storage):

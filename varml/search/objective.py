@@ -18,9 +18,9 @@ from varml.config.space import apply_values
 from varml.data.dataset import FeatureSet
 from varml.data.splits import Positions
 from varml.metrics.classification import METRICS, accuracy, cross_entropy, mean_score
-from varml.search.pruning import PRUNINGS, Credits
+from varml.search.pruners import Credits, Pruner, pruner_of
 from varml.training.cross_validation import FoldResult, cross_validate
-from varml.training.loop import EpochMetrics, Probabilities
+from varml.training.loop import EpochMetrics, OnEpoch, Probabilities
 from varml.training.stream_weight import WEIGHT, StreamProbabilities, cross_mixed, fit_rgb_weight
 
 LoadFeatures = Callable[[str], FeatureSet]
@@ -51,8 +51,11 @@ class TrialResult:
 
     @property
     def loss(self) -> float:
-        """The mean over folds of the validation cross-entropy; it ranks trials of equal score."""
-        return float(np.mean(self.fold_losses))
+        """The mean over folds of the validation cross-entropy; it ranks trials of equal score.
+
+        Of a trial that was stopped in its first fold, what it had come to there.
+        """
+        return float(np.mean(self.fold_losses or [self.fold_epochs[0][-1]["val_loss"]]))
 
     def epoch_means(self) -> dict[str, list[float]]:
         """Return the metrics of each epoch, the mean over folds, to six digits: they are kept with the study."""
@@ -83,19 +86,48 @@ class Objective:
         params = apply_values(self.params, values)
         data = self.load(params.model.backbone)
         result = TrialResult(values, np.full((len(data), len(data.classes)), np.nan, dtype=np.float32))
-        seen = data if self.load_fold is None else partial(self.load_fold, params.model.backbone)
-        validated = cross_validate(
-            seen, self.folds, params.model, params.train, self.params.seed, num_workers=self.num_workers
-        )
-        for fold in validated:
-            self._take(result, fold, data)
-            PRUNINGS[self.params.search.pruner].report(trial, fold.index, self._credits(fold, data))
-            if fold.index + 1 < len(self.folds) and trial.should_prune():
-                result.pruned = True
-                return result
+        try:
+            self._validate(trial, result, data, params)
+        except optuna.TrialPruned:
+            result.pruned = True
+            return result
         if result.streams and len(self.folds) > 1:
             self._fit_weight(result, data)
         return result
+
+    def _validate(self, trial: optuna.Trial, result: TrialResult, data: FeatureSet, params: Params) -> None:
+        """Train and validate each fold; raises TrialPruned where the trial is to stop."""
+        pruner = pruner_of(self.params)
+        seen = data if self.load_fold is None else partial(self.load_fold, params.model.backbone)
+        epochs: dict[str, Any] = {}
+        if pruner.watches_epochs:
+            epochs = {"on_epoch": self._watch(trial, result), "metric": self.params.search.metric}
+        validated = cross_validate(
+            seen, self.folds, params.model, params.train, self.params.seed, num_workers=self.num_workers, **epochs
+        )
+        for fold in validated:
+            self._take(result, fold, data)
+            if not pruner.watches_epochs:
+                self._report(trial, pruner, fold, data)
+
+    def _watch(self, trial: optuna.Trial, result: TrialResult) -> OnEpoch:
+        """Return what reports each epoch of the first fold, as one step; it raises TrialPruned to end the training."""
+        epochs: list[EpochMetrics] = []
+
+        def report(epoch: int, metrics: EpochMetrics) -> None:
+            epochs.append(metrics)
+            trial.report(metrics[f"val_{self.params.search.metric}"], epoch + 1)
+            if trial.should_prune():
+                result.fold_epochs.append(epochs)
+                raise optuna.TrialPruned
+
+        return report
+
+    def _report(self, trial: optuna.Trial, pruner: Pruner, fold: FoldResult, data: FeatureSet) -> None:
+        """Report a fold; raises TrialPruned where the trial is to stop before the next."""
+        pruner.report_fold(trial, fold.index, self._credits(fold, data))
+        if fold.index + 1 < len(self.folds) and trial.should_prune():
+            raise optuna.TrialPruned
 
     def _credits(self, fold: FoldResult, data: FeatureSet) -> Credits:
         """Return what the pruner compares, per video of the fold: right or wrong; unless top-1 is searched for, each

@@ -22,6 +22,8 @@ from varml.ground.plugins import plugin_digests
 from varml.models.feature_files import feature_files
 from varml.search.metric import with_metric
 from varml.search.objective import LoadFeatures, LoadFoldFeatures, Objective
+from varml.search.pruners import canonical_pruner
+from varml.search.samplers import canonical_sampler
 from varml.search.shared_study import Work
 from varml.search.terms import Terms
 from varml.training.adaptations import adaptations_of, list_adaptations
@@ -83,7 +85,9 @@ def fold_loader(rows: pd.DataFrame, params: Params, load: LoadFeatures) -> LoadF
 
 def study_name(terms: Terms, search: SearchParams) -> str:
     """Return a name that changes with all that makes a study another one: its terms, its space and its sampler."""
-    return f"varml-{content_key(terms=asdict(terms), space=search.space, sampler=search.sampler)[:12]}"
+    return (
+        f"varml-{content_key(terms=asdict(terms), space=search.space, sampler=canonical_sampler(search.sampler))[:12]}"
+    )
 
 
 def study_terms(rows: pd.DataFrame, params: Params, backbones: list[str]) -> Terms:
@@ -92,7 +96,7 @@ def study_terms(rows: pd.DataFrame, params: Params, backbones: list[str]) -> Ter
     evaluation = content_key(
         version=VERSION,
         seed=params.seed,
-        protocol=[search.metric, search.validation, search.num_folds, search.pruner],
+        protocol=[search.metric, search.validation, search.num_folds, canonical_pruner(search.pruner)],
         data=rows[["video_id", "label", "group", "split"]].to_numpy().tolist(),
         # A fusion of the user's own may be another one under the same name.
         plugins=plugin_digests(params.plugins) if params.plugins else [],

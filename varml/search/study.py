@@ -13,8 +13,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from varml.config.params import Params
 from varml.errors import SearchError
-from varml.search.pruning import PRUNINGS
-from varml.search.storage import experimental, has_storage, open_storage
+from varml.search.pruners import make_pruner
+from varml.search.samplers import make_sampler
+from varml.search.storage import has_storage, open_storage
 
 # User attributes of a trial.
 REASON = "reason"
@@ -28,19 +29,11 @@ OWED = "owed"  # it is run though the study has its number of trials: its values
 # User attribute of a study: numbers of failed trials that were tried again.
 FORGIVEN = "forgiven"
 
-SAMPLERS = {
-    # So many trials come before the sampler learns, those of the first wave among them, which is usually longer.
-    "tpe": lambda seed: optuna.samplers.TPESampler(seed=seed, n_startup_trials=8, multivariate=True, group=True),
-    "random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
-}
-
 
 def open_study(storage: BaseStorage, name: str, params: Params) -> optuna.Study:
     """Return the study ``name``, created if need be."""
-    with experimental():
-        pruner = PRUNINGS[params.search.pruner].make()
     return optuna.create_study(
-        storage=storage, study_name=name, direction="maximize", load_if_exists=True, pruner=pruner
+        storage=storage, study_name=name, direction="maximize", load_if_exists=True, pruner=make_pruner(params)
     )
 
 
@@ -60,9 +53,7 @@ def seed_sampler(study: optuna.Study, params: Params) -> None:
     """
     waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
     number = waiting[0].number if waiting else len(study.get_trials(deepcopy=False))
-    seed = (params.seed * 1_000_003 + number) % 2**32
-    with experimental():
-        study.sampler = SAMPLERS[params.search.sampler](seed)
+    study.sampler = make_sampler(params.search.sampler, (params.seed * 1_000_003 + number) % 2**32)
 
 
 def forgive(study: optuna.Study, max_failed: float) -> None:

@@ -13,7 +13,7 @@ from varml.config.params import Model, Train
 from varml.data.dataset import FeatureSet
 from varml.data.splits import Positions
 from varml.ground.engine import map_in_order, resolve_num_workers
-from varml.training.loop import EpochMetrics, Probabilities, fit, predict
+from varml.training.loop import EpochMetrics, OnEpoch, Probabilities, fit, predict
 from varml.training.stream_weight import StreamProbabilities, predict_streams
 
 OfFold = Callable[[int], FeatureSet]
@@ -46,6 +46,7 @@ class FoldTask:
     model: Model
     train: Train
     seed: int
+    metric: str
 
 
 def cross_validate(
@@ -56,35 +57,51 @@ def cross_validate(
     seed: int,
     *,
     num_workers: int = 1,
+    metric: str = "top1",
+    on_epoch: OnEpoch | None = None,
 ) -> Iterator[FoldResult]:
     """Yield the result of each fold, in order; the caller may stop in between. Fold i is trained from ``seed`` + i.
 
     ``features`` are those of all folds, or tell those of a fold, of the same videos, by its number. Features of videos
     in a mirror are left alone unless ``train.mirror``. ``num_workers`` processes (0: one per core) train folds at the
     same time, fewer where memory is short, which changes no result.
+
+    The metrics of each epoch have ``metric`` (see :data:`varml.metrics.classification.METRICS`) among them. Where
+    ``on_epoch`` is given, it is told those of the first fold as they come: that fold is trained in this process before
+    the others, and what ``on_epoch`` raises ends the loop.
     """
     seen = partial(_seen, features, train=train)
     num_workers = min(resolve_num_workers(num_workers), len(folds))
     if num_workers > 1:
         num_workers = min(num_workers, _affordable(seen(0)))
-    tasks = (_task(index, fold, seen(index), model, train, seed + index) for index, fold in enumerate(folds))
+    tasks = (_task(index, fold, seen(index), model, train, seed + index, metric) for index, fold in enumerate(folds))
+    if on_epoch is not None:
+        yield validate_fold(next(tasks), on_epoch)
     yield from map_in_order(validate_fold, tasks, num_workers=num_workers)
 
 
-def validate_fold(task: FoldTask) -> FoldResult:
+def validate_fold(task: FoldTask, on_epoch: OnEpoch | None = None) -> FoldResult:
     """Train on what the fold of ``task`` does not validate, and predict what it does."""
     epochs: list[EpochMetrics] = []
+
+    def take(epoch: int, metrics: EpochMetrics) -> None:
+        epochs.append(metrics)
+        if on_epoch is not None:
+            on_epoch(epoch, metrics)
+
     recognizer = fit(
-        task.training, task.model, task.train, seed=task.seed, validation=task.validation,
-        on_epoch=lambda _, metrics: epochs.append(metrics),
+        task.training, task.model, task.train, seed=task.seed, validation=task.validation, metric=task.metric,
+        on_epoch=take,
     )  # fmt: skip
     probabilities, streams = predict(recognizer, task.validation), predict_streams(recognizer, task.validation)
     return FoldResult(task.index, task.positions, probabilities, streams, epochs)
 
 
-def _task(index: int, positions: Positions, features: FeatureSet, model: Model, train: Train, seed: int) -> FoldTask:
+def _task(
+    index: int, positions: Positions, features: FeatureSet, model: Model, train: Train, seed: int, metric: str
+) -> FoldTask:
     rest = np.setdiff1d(np.arange(len(features)), positions)
-    return FoldTask(index, positions, features.subset(rest), features.subset(positions), model, train, seed)
+    return FoldTask(index, positions, features.subset(rest), features.subset(positions), model, train, seed, metric)
 
 
 def _affordable(features: FeatureSet) -> int:

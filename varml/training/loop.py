@@ -17,7 +17,7 @@ from varml.config.params import Model, Train, TrainPrecision
 from varml.config.views import View
 from varml.data.dataset import FeatureSet, mean_of_views
 from varml.ground.threads import one_thread
-from varml.metrics.classification import accuracy
+from varml.metrics.classification import METRICS
 from varml.models.recognizer import Recognizer
 from varml.training.balance import loss_weights
 from varml.training.batches import (
@@ -74,6 +74,7 @@ def fit(
     seed: int,
     source: BatchSource | None = None,
     validation: FeatureSet | None = None,
+    metric: str = "top1",
     on_epoch: OnEpoch = _nothing,
     checkpoint: Checkpoint | None = None,
 ) -> Recognizer:
@@ -81,9 +82,9 @@ def fit(
 
     Batches come from ``source``, which knows the videos of ``training`` by their positions; without one they hold the
     features of ``training``, by which features are standardised in any case. ``on_epoch`` is called after each epoch
-    with ``train_loss`` and, where ``validation`` is given, ``val_loss`` and ``val_top1``. Equal arguments give equal
-    weights, also where a training was interrupted and went on from its ``checkpoint``. Raises TrainingError where the
-    loss or its gradient becomes NaN or infinite.
+    with ``train_loss`` and, where ``validation`` is given, ``val_loss``, ``val_top1`` and that ``metric``. Equal
+    arguments give equal weights, also where a training was interrupted and went on from its ``checkpoint``. Raises
+    TrainingError where the loss or its gradient becomes NaN or infinite.
     """
     with reproducible(seed):
         recognizer = Recognizer(
@@ -103,7 +104,7 @@ def fit(
             num_classes=len(training.classes),
             seed=seed,
             streams=recognizer.streams,
-            validate=lambda network: _validate(network, read),
+            validate=lambda network: _validate(network, read, metric),
             on_epoch=on_epoch,
             checkpoint=checkpoint,
         )
@@ -265,10 +266,12 @@ def _faster(task: _Task, batches: Batches) -> tuple[Precision, Batches]:
     return faster, chain([(draw, batch)], batches)
 
 
-def _validate(network: nn.Module, validation: FeatureSet | None) -> EpochMetrics:
+def _validate(network: nn.Module, validation: FeatureSet | None, metric: str) -> EpochMetrics:
     if validation is None:
         return {}
     probabilities = predict(network, validation)
     true = probabilities[np.arange(len(validation)), validation.labels]
-    top1 = accuracy(validation.labels, probabilities)
-    return {"val_loss": float(-np.log(np.maximum(true, 1e-9)).mean()), "val_top1": top1}
+    figures = {
+        f"val_{name}": METRICS[name](validation.labels, probabilities) for name in dict.fromkeys(["top1", metric])
+    }
+    return {"val_loss": float(-np.log(np.maximum(true, 1e-9)).mean()), **figures}
