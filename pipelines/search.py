@@ -10,10 +10,12 @@ from varml.data.validation import TRAINING_SPLITS, make_validation
 from varml.ground.paths import BASELINE, BEST, MANIFEST, OOF, SEARCH_METRICS, TRIALS, state_folder
 from varml.search.metric import with_metric
 from varml.search.objective import Objective
+from varml.search.plots import log_plots
 from varml.search.project_data import feature_loader, fold_loader, study_name, study_terms
 from varml.search.results import write_results
 from varml.search.run import Search
 from varml.search.search_run import open_search_run
+from varml.search.study import load_study
 from varml.tracking.runs import tracked
 from varml.tracking.store import tracking_errors
 
@@ -31,11 +33,13 @@ def main(params: Params) -> None:
     load = feature_loader(manifest, params)
     load_fold = fold_loader(manifest, params, load)
     objective = Objective(params, load, folds, load_fold, params.engine.num_workers)
+    studies = state_folder() / "studies"
     with tracked(open_search_run(name, params, warnings)) as parent:
-        result = Search(params, objective, parent, state_folder() / "studies", name, terms).run()
+        result = Search(params, objective, parent, studies, name, terms).run()
         write_results(result, params, BEST, TRIALS, OOF, BASELINE, SEARCH_METRICS)
         parent.log_artifact(BEST)
         parent.log_artifact(TRIALS)
+        log_plots(load_study(studies, name), parent, params.search.metric, params.seed)
 
 
 if __name__ == "__main__":
