@@ -171,10 +171,10 @@ def test_a_plot_that_stumbles_is_left_out_alone(study: optuna.Study, monkeypatch
 # What it does around.
 
 
-def test_the_styles_of_the_process_stay(study: optuna.Study) -> None:
-    before = dict(mpl.rcParams)
+def test_the_styles_of_the_process_stay(study: optuna.Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(mpl.rcParams, "axes.facecolor", "red")
     draw_png(plots_of(study, "top1", 0)[0])
-    assert dict(mpl.rcParams) == before
+    assert mpl.rcParams["axes.facecolor"] == "red"
 
 
 def test_nothing_is_loaded_before_it_is_drawn() -> None:
