@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import optuna
@@ -39,7 +38,9 @@ from varml.search.study import (
 )
 from varml.search.takeover import take_over
 from varml.search.terms import Terms, Values
-from varml.search.trial_runs import log_missing_trials, log_trial, outcome_of
+from varml.search.trial_runs import log_missing_trials, log_trial
+from varml.search.trial_words import outcome_of, short_values
+from varml.search.watch import Watch, watched
 from varml.tracking.runs import KIND, TrackedRun, children, create_run
 from varml.training.baseline import fit_baseline, predict_baseline
 from varml.training.loop import Probabilities
@@ -89,13 +90,14 @@ class Search:
         dimensions = parse_space(self.params.search.space)[0]
         take_over(study, self.terms, dimensions, self.folder)
         baseline = self._baseline()
-        self._run_trials(study, dimensions)
+        with watched(self.params.search.num_trials, num_workers=1) as watch:
+            self._run_trials(study, dimensions, watch)
         ranked = self._ranked(study)
         if not ranked:
             raise SearchError(_why_none(study))
         return SearchResult(ended_trials(study), ranked, self._out_of_fold(ranked), baseline)
 
-    def _run_trials(self, study: optuna.Study, dimensions: Mapping[str, Dimension]) -> None:
+    def _run_trials(self, study: optuna.Study, dimensions: Mapping[str, Dimension], watch: Watch) -> None:
         tried = [trial.params for trial in taken_over(study)]
         enqueue_first(study, first_wave(base_values(self.params, dimensions), dimensions, tried))
         if len(tried) == len(study.get_trials()) >= self.params.search.num_trials:
@@ -106,12 +108,13 @@ class Search:
             if self._is_late(begun):
                 print(f"the search ends after search.timeout_sec, with {len(ended_trials(study))} trials", flush=True)
                 return
+            watch.show(ended_trials(study))
             seed_sampler(study, self.params)
             number, result = self._run_one(study, dimensions)
             ended = study.trials[number]
             log_trial(ended, self.parent, self._experiment, result)
             forget_others(self._kept, [trial.number for trial in self._ranked(study)])
-            self._report(study, ended)
+            self._report(study, ended, watch)
             self._stop_where_too_many_failed(study)
 
     def _is_late(self, begun: float) -> bool:
@@ -175,15 +178,15 @@ class Search:
             run.finish("FINISHED")
         return Baseline(backbone, score, top1)
 
-    def _report(self, study: optuna.Study, ended: FrozenTrial) -> None:
+    def _report(self, study: optuna.Study, ended: FrozenTrial, watch: Watch) -> None:
         trials = ended_trials(study)
         best = ranked_trials(study)
         if best and best[0].value is not None:
             self.parent.log_metrics({"best_value": best[0].value}, step=len(trials))
-        values = ", ".join(f"{k.rsplit('.', 1)[-1]} {_short(v)}" for k, v in ended.params.items())
         top = f"{best[0].value:.3f}" if best else "none"
         total = max(len(trials), self.params.search.num_trials)
-        print(f"trial {len(trials)}/{total}: {outcome_of(ended)} (best {top}) {values}", flush=True)
+        watch.show(trials)
+        watch.say(f"trial {len(trials)}/{total}: {outcome_of(ended)} (best {top}) {short_values(ended)}")
 
     def _ranked(self, study: optuna.Study) -> list[FrozenTrial]:
         return ranked_trials(study)[: self.params.search.num_ranked]
@@ -232,7 +235,3 @@ def _commonest(trials: list[FrozenTrial]) -> str:
     reasons = Counter(str(trial.user_attrs.get(REASON, trial.state.name)) for trial in trials)
     reason, count = reasons.most_common(1)[0]
     return f"{count} of {len(trials)} ended with: {reason}"
-
-
-def _short(value: Any) -> str:
-    return f"{value:.2g}" if isinstance(value, float) else str(value)

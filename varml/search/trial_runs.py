@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from varml.search.objective import TrialResult
 from varml.search.study import REASON, TAKEN_FROM, ended_trials
+from varml.search.trial_words import outcome_of
 from varml.tracking.runs import KIND, Point, Status, TrackedRun, children, create_run
 
 TRIAL = "varml.trial"
@@ -47,14 +48,6 @@ def _name(trial: FrozenTrial) -> str:
     # Readable in a list of runs: number, the chosen names and depths, value.
     chosen = [str(value) for value in trial.params.values() if not isinstance(value, float)]
     return " ".join([f"#{trial.number:03d}", *chosen, outcome_of(trial)])
-
-
-def outcome_of(trial: FrozenTrial) -> str:
-    """Return the value of a complete trial, or the state of another."""
-    # Optuna gives a pruned trial the last thing reported as its value, which here is one video.
-    if trial.state == TrialState.COMPLETE:
-        return f"{trial.value:.3f}"
-    return trial.state.name.lower()
 
 
 def _points(trial: FrozenTrial, result: TrialResult | None) -> list[Point]:
