@@ -68,9 +68,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=2, help="quality: studies side by side")
     parser.add_argument("--pictures", type=Path, default=RESULTS, help="quality: folder for the curves")
     parser.add_argument("--epochs", type=int, help="cost: of an end-to-end training; default: train.finetune")
-    parser.add_argument(
-        "--confirmations", type=int, default=1, help="cost: end-to-end trainings on one fold that end it"
-    )
+    parser.add_argument("--confirmations", type=int, default=1, help="cost: trainings on one fold that end it")
     parser.add_argument("--memory-trials", type=int, default=1000, help="memory: of its study")
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     return parser.parse_args()

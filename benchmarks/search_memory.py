@@ -1,7 +1,8 @@
 """Many trials on small made-up features: whether the memory of a search grows with their number.
 
 The stage itself runs, with Optuna's journal and MLflow's database, on features of random numbers: 24 videos of two
-classes, 8 numbers a cell, two epochs a training. Memory is the resident set of the stage's process at each trial's line.
+classes, 8 numbers a cell, two epochs a training. Memory is the resident set of the stage's process at each trial's
+line.
 """
 
 from __future__ import annotations

@@ -44,8 +44,7 @@ def measure_quality(
     pairs = list(product(seeds, SAMPLERS))
     with ThreadPoolExecutor(num_workers) as pool:
         folders = [work.resolve() / data.name / f"{sampler}-seed{seed}" for seed, sampler in pairs]
-        jobs = zip(pairs, folders, strict=True)
-        done = pool.map(lambda job: _search(project, job[1], *job[0], num_trials), jobs)
+        done = pool.map(lambda pair, folder: _search(project, *pair, folder, num_trials), pairs, folders)
         list(progress(done, len(pairs), f"{data.name}: studies", unit="study"))
     curves = {
         sampler: np.stack([best_so_far(folder, num_trials) for (_, of), folder in zip(pairs, folders, strict=True)
@@ -104,7 +103,7 @@ def draw_regret(name: str, regret: Curves, target: Path) -> None:
     figure.savefig(target, dpi=110)
 
 
-def _search(project: Path, folder: Path, seed: int, sampler: str, num_trials: int) -> None:
+def _search(project: Path, seed: int, sampler: str, folder: Path, num_trials: int) -> None:
     if (folder / "search" / "trials.csv").exists() and len(best_so_far(folder, num_trials)) >= num_trials:
         return
     values = {"seed": seed, "search.sampler": sampler, "search.num_trials": num_trials, "engine.num_workers": 1}

@@ -1,4 +1,4 @@
-"""Runs the stage `search` of the project in the current folder, for :mod:`benchmarks.search`; it counts what MLflow took.
+"""Runs the stage `search` of the current folder's project for :mod:`benchmarks.search`, and times MLflow's part.
 
 ``python -m benchmarks.search_stage CALLS.json [--all-drawn]`` writes when each call of MLflow's client ended, in
 seconds of the wall clock, and how long it took. With ``--all-drawn`` no first wave is run: the sampler draws all.
