@@ -44,7 +44,7 @@ def measure_quality(
     pairs = list(product(seeds, SAMPLERS))
     with ThreadPoolExecutor(num_workers) as pool:
         folders = [work.resolve() / data.name / f"{sampler}-seed{seed}" for seed, sampler in pairs]
-        done = pool.map(lambda pair, folder: _search(project, *pair, folder, num_trials), pairs, folders)
+        done = pool.map(lambda pair, folder: _search(project, pair[0], pair[1], folder, num_trials), pairs, folders)
         list(progress(done, len(pairs), f"{data.name}: studies", unit="study"))
     curves = {
         sampler: np.stack([best_so_far(folder, num_trials) for (_, of), folder in zip(pairs, folders, strict=True)
