@@ -5,10 +5,12 @@ import sys
 from pipelines._stage import run_stage
 from varml.config.params import Params
 from varml.ground.paths import BASELINE, BEST, OOF, SEARCH_METRICS, TRIALS
+from varml.search.plots import log_plots
 from varml.search.project_data import project_work
 from varml.search.results import write_results
 from varml.search.run import run_search
 from varml.search.search_run import open_search_run
+from varml.search.study import load_study
 from varml.tracking.runs import tracked
 from varml.tracking.store import tracking_errors
 
@@ -24,6 +26,7 @@ def main(params: Params) -> None:
         write_results(result, work.params, BEST, TRIALS, OOF, BASELINE, SEARCH_METRICS)
         parent.log_artifact(BEST)
         parent.log_artifact(TRIALS)
+        log_plots(load_study(work.folder, work.name), parent, work.params.search.metric, params.seed)
 
 
 if __name__ == "__main__":

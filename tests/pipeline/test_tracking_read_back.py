@@ -48,6 +48,13 @@ def test_one_parent_and_a_child_for_each_trial_with_its_status(runs: list[Any], 
     assert not [run for run in runs if run.info.status == "RUNNING"]
 
 
+def test_the_parent_has_the_plots_of_its_study(runs: list[Any], client: MlflowClient) -> None:
+    (parent,) = of_kind(runs, "search")
+    found = {Path(item.path).name for item in client.list_artifacts(parent.info.run_id, "plots")}
+    names = ["history", "importances", "slices-1", "slices-2", "parallel"]
+    assert found == {"search.html", *(f"{name}.png" for name in names)}
+
+
 def test_a_trial_has_its_params_and_a_point_for_each_epoch(runs: list[Any], client: MlflowClient) -> None:
     for run in of_kind(runs, "trial"):
         model = {"model.backbone", "model.pooling", "model.fusion", "model.attention.depth"}

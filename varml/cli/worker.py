@@ -8,6 +8,7 @@ from varml.config import load_params
 from varml.search.project_data import project_work
 from varml.search.reporter import Reporter
 from varml.search.shared_study import SharedStudy
+from varml.search.watch import watched
 from varml.search.worker import work_on
 
 
@@ -20,6 +21,7 @@ def run_worker(timeout_sec: float | None) -> None:
     until = time.time() + timeout_sec if timeout_sec is not None else float("inf")
     shared = SharedStudy.open(work)
     print(f"joins the study {work.name}, which has {len(shared.ended())} of {shared.num_trials} trials", flush=True)
-    look = Reporter(shared)
-    look()
-    work_on(shared, work.make_objective(), is_late=lambda: time.time() > until, on_trial=look)
+    with watched(shared.num_trials, work.params.search.num_workers) as watch:
+        look = Reporter(shared, watch)
+        look()
+        work_on(shared, work.make_objective(), is_late=lambda: time.time() > until, look=look)

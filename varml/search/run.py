@@ -18,6 +18,7 @@ from varml.search.reporter import Reporter
 from varml.search.search_log import SearchLog
 from varml.search.shared_study import SharedStudy, Work
 from varml.search.study import commonest_reason, failed_trials
+from varml.search.watch import watched
 from varml.search.worker import work_on
 from varml.tracking.runs import TrackedRun
 from varml.training.loop import Probabilities
@@ -45,8 +46,11 @@ def run_search(work: Work, parent: TrackedRun) -> SearchResult:
     shared, objective = SharedStudy.open(work), work.make_objective()
     shared.forgive()
     baseline = validate_baseline(work.params, objective)
-    with SearchLog(shared, parent, baseline).kept() as write:
-        _run_trials(shared, objective, Reporter(shared, write))
+    with (
+        SearchLog(shared, parent, baseline).kept() as write,
+        watched(shared.num_trials, work.params.search.num_workers) as watch,
+    ):
+        _run_trials(shared, objective, Reporter(shared, watch, write))
     ranked = shared.ranked()
     if not ranked:
         raise SearchError(_why_none(shared.ended()))
@@ -58,7 +62,7 @@ def _run_trials(shared: SharedStudy, objective: Objective, look: Reporter) -> No
     until = time.time() + limit if limit else float("inf")
     look()
     if shared.work.params.search.num_workers == 1:
-        work_on(shared, objective, is_late=lambda: time.time() > until, on_trial=look)
+        work_on(shared, objective, is_late=lambda: time.time() > until, look=look)
     elif not shared.is_complete():
         with Crew(shared, shared.work.params.search.num_workers, until) as crew:
             while crew.watch(LOOK_SEC):

@@ -128,14 +128,6 @@ def is_owed_a_trial(study: optuna.Study) -> bool:
     return any(OWED in trial.user_attrs for trial in study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
 
 
-def outcome_of(trial: FrozenTrial) -> str:
-    """Return the value of a complete trial, or the state of another."""
-    # Optuna gives a pruned trial the last thing reported as its value, which here is one video.
-    if trial.state == TrialState.COMPLETE:
-        return f"{trial.value:.3f}"
-    return trial.state.name.lower()
-
-
 def commonest_reason(trials: list[FrozenTrial]) -> str:
     """Return how most of the ``trials`` ended that gave no value, and how many did."""
     reasons = Counter(str(trial.user_attrs.get(REASON, trial.state.name)) for trial in trials)

@@ -23,21 +23,21 @@ def work_on(
     objective: Objective,
     *,
     is_late: Callable[[], bool] = lambda: False,
-    on_trial: Callable[[], None] = lambda: None,
+    look: Callable[[], None] = lambda: None,
 ) -> None:
-    """Run trials until the study is complete, or it ``is_late``, or too many failed; ``on_trial`` after each.
+    """Run trials until the study is complete, or it ``is_late``, or too many failed; ``look`` after each.
 
     Raises what is the machine's fault and not the configuration's, such as a full disk; the trial is queued again.
     """
     while not (is_late() or shared.too_many_failed()):
         trial = shared.next_trial()
+        look()
         if trial is not None:
             _run(shared, objective, trial)
         elif shared.is_complete():
             return
         else:
             time.sleep(WAIT_SEC)
-        on_trial()
 
 
 def _run(shared: SharedStudy, objective: Objective, trial: optuna.Trial) -> None:
