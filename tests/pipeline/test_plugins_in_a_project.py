@@ -100,13 +100,25 @@ def test_the_part_that_the_documents_show(project: Project) -> None:
     assert (status, output) == (0, "(1, 1, 40, 40, 2)\n")
 
 
-def test_an_own_fusion_and_an_own_kind_of_attention_lie_beside_the_params(project: Project) -> None:
-    for heading, name in (("Adding a fusion", "product.py"), ("Adding a kind of attention", "per_cell.py")):
+def test_own_parts_of_other_kinds_lie_beside_the_params(project: Project) -> None:
+    parts = {
+        "product.py": "Adding a fusion",
+        "per_cell.py": "Adding a kind of attention",
+        "nsga3.py": "Adding a sampler",
+        "percentile.py": "Adding a pruner",
+    }
+    for name, heading in parts.items():
         (code,) = blocks("CONTRIBUTING.md", "python", heading)
         (project.root / name).write_text(code)
-    use(project, "product.py", "per_cell.py", estimator="dis")
+    use(project, *parts, estimator="dis")
     project.choose("model.fusion", "product")
     project.choose("model.attention.kind", "per_cell")
+    project.choose("search.sampler", {"name": "nsga3", "population_size": 4})
+    project.choose("search.pruner", {"name": "percentile", "percentile": 0})
+    status, output = project.run("python", "-m", "pipelines.check")
+    assert status == 1
+    assert "search.pruner.percentile = 0: Input should be greater than 0" in output
+    project.choose("search.pruner", {"name": "percentile", "percentile": 40})
     status, output = project.run("python", "-m", "pipelines.check")
     assert status == 0, output
     assert project.run("python", "-c", RECOGNISE) == (0, "(5, 3)\n")

@@ -107,7 +107,7 @@ def banded(watched: Params, searched: Params, load: Load, folds: list[np.ndarray
         "train": {"lr": {"type": "float", "low": 5e-3, "high": 5e-2, "log": True}},
     }
     values = {
-        "search.pruner": "hyperband",
+        "search.pruner": {"name": "hyperband", "reduction_factor": 3},
         "search.space": space,
         "search.num_trials": NUM_TRIALS,
         "train.num_epochs": NUM_EPOCHS,
@@ -140,3 +140,9 @@ def test_the_epochs_of_a_stopped_trial_are_in_its_run(banded: Made) -> None:
             assert trial.user_attrs["log_loss"] > 0
         else:
             assert (run.info.status, len(history)) == ("FINISHED", NUM_EPOCHS)
+
+
+def test_the_parent_says_how_trials_were_drawn_and_stopped(banded: Made) -> None:
+    params = banded.parent.client.get_run(banded.parent.run_id).data.params
+    assert params["search.sampler"] == "random"
+    assert params["search.pruner"] == "{'name': 'hyperband', 'reduction_factor': 3}"
