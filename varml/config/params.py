@@ -281,11 +281,11 @@ class Train(Section):
 class Confirm(Section):
     """End-to-end training of the best trials, for the order that frozen features give need not be the final one."""
 
-    top_k: int = Field(0, ge=0, description="so many of the best trials, and the best of each fusion; 0: none")
-    num_folds: int | None = Field(1, ge=0, description="of the search's folds, the first ones; null or 0: all")
-    timeout_sec: float | None = Field(None, gt=0, description="of one training; null: no limit")
-    memory_mb: int | None = Field(None, ge=512, description="resident, of one training; null: no limit")
-    space: dict[str, Any] = Field({}, description="choices of end-to-end values, each combination of which is tried")
+    top_k: int = Field(default=0, ge=0, description="so many of the best trials, and the best of each fusion; 0: none")
+    num_folds: int | None = Field(default=1, ge=0, description="of the search's folds, the first ones; null or 0: all")
+    timeout_sec: float | None = Field(default=None, gt=0, description="of one training; null: no limit")
+    memory_mb: int | None = Field(default=None, ge=512, description="resident, of one training; null: no limit")
+    space: dict[str, Any] = Field(default={}, description="choices of end-to-end values, each combination of which is tried")
 
 
 class Search(Section):
