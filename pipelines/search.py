@@ -8,6 +8,7 @@ from varml.config.space import backbones_of
 from varml.data.manifest import read_manifest
 from varml.data.validation import TRAINING_SPLITS, make_validation
 from varml.ground.paths import BASELINE, BEST, MANIFEST, OOF, SEARCH_METRICS, TRIALS, state_folder
+from varml.search.confirmation import Confirmer
 from varml.search.metric import with_metric
 from varml.search.objective import Objective
 from varml.search.project_data import feature_loader, fold_loader, study_name, study_terms
@@ -33,7 +34,9 @@ def main(params: Params) -> None:
     objective = Objective(params, load, folds, load_fold, params.engine.num_workers)
     with tracked(open_search_run(name, params, warnings)) as parent:
         result = Search(params, objective, parent, state_folder() / "studies", name, terms).run()
-        write_results(result, params, BEST, TRIALS, OOF, BASELINE, SEARCH_METRICS)
+        confirmer = Confirmer(params, manifest, objective, terms, state_folder() / "studies" / name, parent)
+        confirmation = confirmer.confirm(result)
+        write_results(result, params, BEST, TRIALS, OOF, BASELINE, SEARCH_METRICS, confirmation)
         parent.log_artifact(BEST)
         parent.log_artifact(TRIALS)
 

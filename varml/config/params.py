@@ -285,7 +285,7 @@ class Confirm(Section):
     num_folds: int | None = Field(default=1, ge=0, description="of the search's folds, the first ones; null or 0: all")
     timeout_sec: float | None = Field(default=None, gt=0, description="of one training; null: no limit")
     memory_mb: int | None = Field(default=None, ge=512, description="resident, of one training; null: no limit")
-    space: dict[str, Any] = Field(default={}, description="choices of end-to-end values, each combination of which is tried")
+    space: dict[str, Any] = Field(default={}, description="choices of end-to-end values; each combination is tried")
 
 
 class Search(Section):

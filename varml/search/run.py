@@ -15,8 +15,6 @@ from optuna.trial import FrozenTrial, TrialState
 
 from varml.config.params import Params
 from varml.config.space import Dimension, parse_space
-from varml.data.dataset import FeatureSet
-from varml.data.splits import Positions
 from varml.errors import SearchError, StoreError
 from varml.search.first_wave import first_wave
 from varml.search.kept_predictions import forget_others, keep_predictions, kept_predictions
@@ -41,7 +39,7 @@ from varml.search.takeover import take_over
 from varml.search.terms import Terms, Values
 from varml.search.trial_runs import log_missing_trials, log_trial, outcome_of
 from varml.tracking.runs import KIND, TrackedRun, children, create_run
-from varml.training.baseline import fit_baseline, predict_baseline
+from varml.training.baseline import validate_baseline
 from varml.training.loop import Probabilities
 from varml.training.out_of_fold import OutOfFold, fold_numbers
 
@@ -166,7 +164,7 @@ class Search:
         backbone = self.params.model.backbone
         data, folds = self.objective.load(backbone), self.objective.folds
         data = data if self.params.train.mirror else data.unmirrored
-        probabilities = _baseline_oof(data, folds)
+        probabilities = validate_baseline(data, folds)
         score, top1 = score_predictions(self.params.search.metric, data.labels, probabilities, folds)
         if not any(run.data.tags.get(KIND) == "baseline" for run in children(self.parent)):
             run = create_run(self._experiment, "baseline", {KIND: "baseline"}, parent=self.parent)
@@ -199,14 +197,6 @@ class Search:
     @property
     def _experiment(self) -> str:
         return self.params.register_.experiment
-
-
-def _baseline_oof(data: FeatureSet, folds: list[Positions]) -> Probabilities:
-    probabilities = np.full((len(data), len(data.classes)), np.nan, dtype=np.float32)
-    for fold in folds:
-        training = data.subset(np.setdiff1d(np.arange(len(data)), fold))
-        probabilities[fold] = predict_baseline(fit_baseline(training), data.subset(fold))
-    return probabilities
 
 
 def _reason(error: Exception) -> str:
