@@ -50,22 +50,21 @@ MAX_REASON_LENGTH = 300
 
 @dataclass
 class Attempt:
-    """A trial with the end-to-end ``values`` that are tried on it: the trainings that are over, or why it failed."""
+    """A trial with the end-to-end ``values`` that are tried on it: the trainings that are over, or why it failed.
+
+    ``key`` stands for all that its trainings depend on, the folds too; the trainer gives it.
+    """
 
     trial: FrozenTrial
     values: Values
     trainings: list[Training] = field(default_factory=list)
     reason: str | None = None
+    key: str = ""
 
     @property
     def params(self) -> Values:
         """All its values, by params path."""
         return {**self.trial.params, **self.values}
-
-    @property
-    def key(self) -> str:
-        """What tells it from others of the same study."""
-        return content_key(params=self.params)
 
     @property
     def folds(self) -> list[FoldResult]:
@@ -109,6 +108,8 @@ class Trainer:
         then the cause may be mended by now. Raises StoreError where something stored cannot be read.
         """
         jobs = [[self._job(place, one, *fold) for place, one in enumerate(attempts)] for fold in enumerate(folds)]
+        for attempt, of_attempt in zip(attempts, zip(*jobs, strict=True), strict=True):
+            attempt.key = content_key(trainings=[job.key for job in of_attempt])
         forgiven = not any(kept_training(self.folder, job.key) for of_fold in jobs for job in of_fold)
         for number, of_fold in enumerate(jobs):
             waiting = [job for job in of_fold if attempts[job.place].reason is None]
@@ -125,8 +126,6 @@ class Trainer:
             if kept is None and failed is None:
                 missing.append(job)
                 continue
-            if kept is not None:
-                keep_training(self.folder, job.key, kept)
             _take(attempts[job.place], kept or failed)
             yield job.place
         for job, outcome in self._train(missing):

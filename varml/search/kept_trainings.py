@@ -43,10 +43,16 @@ def keep_training(folder: Path, key: str, training: Training) -> None:
 
 
 def kept_training(folder: Path, key: str) -> Training | None:
-    """Return the training of this study or of another one beside it; None where none was kept or can be read."""
-    for file in [_file(folder, key), *sorted(folder.parent.glob(f"*/{_file(folder, key).name}"))]:
+    """Return the training of this study, or of another one beside it, which is then kept here too.
+
+    None where none was kept or can be read.
+    """
+    own = _file(folder, key)
+    for file in [own, *sorted(folder.parent.glob(f"*/{own.name}"))]:
         training = _read(file)
         if training is not None:
+            if file != own:
+                write_bytes(own, file.read_bytes())
             return training
     return None
 
