@@ -34,7 +34,7 @@ def _table(best: dict[str, Any], metrics: dict[str, Any], model_name: str, regis
         table.add_row(f"winner {path}", f"{value:.2g}" if isinstance(value, float) else str(value))
     table.add_row(f"validation {best['metric']}", f"{winner['value']:.3f}  (baseline {best['baseline']:.3f})")
     if "confirmation" in best:
-        table.add_row("trained end to end", _confirmed(best))
+        _add_confirmation(table, best)
     if metrics["num_members"] > 1:
         table.add_row("served", f"the mean of {metrics['num_members']} of the best trials")
     interval = f"{metrics['top1_low']:.3f} to {metrics['top1_high']:.3f}"
@@ -51,12 +51,11 @@ def _table(best: dict[str, Any], metrics: dict[str, Any], model_name: str, regis
     return table
 
 
-def _confirmed(best: dict[str, Any]) -> str:
-    """Return how many were trained end to end, and how far they then have the order of cached features."""
+def _add_confirmation(table: Table, best: dict[str, Any]) -> None:
+    """Add how many were trained end to end, and how far they then have the order of cached features."""
     found, count = best["confirmation"], sum(bool(entry.get("confirmed")) for entry in best["ranked"])
     failed = f", {found['num_failed']} failed" if found["num_failed"] else ""
-    videos = f"{count} on {found['num_videos']} validated videos{failed}"
-    if found["spearman"] is None:
-        return f"{videos}; no rank correlation"
-    interval = "" if found["interval"] is None else " ({:.2f} to {:.2f})".format(*found["interval"])
-    return f"{videos}; rank correlation with frozen {found['spearman']:.2f}{interval}"
+    table.add_row("trained end to end", f"{count} on {found['num_videos']} validated videos{failed}")
+    if found["spearman"] is not None:
+        interval = "" if found["interval"] is None else "{:.2f} to {:.2f}, ".format(*found["interval"])
+        table.add_row("rank correlation", f"{found['spearman']:.2f}  ({interval}{found['num']} trials, with frozen)")
