@@ -24,6 +24,7 @@ from varml.training.final_model import train_model
 from varml.training.model_inputs import load_inputs
 from varml.training.refit import Member
 from varml.training.served import Served
+from varml.training.stream_weight import mix_streams
 
 VALUES = {
     "features.adapt": "none", "model.fusion": "concat", "train.precision": "float32", "train.finetune.num_epochs": 2,
@@ -84,6 +85,26 @@ def test_it_is_the_final_training_of_the_same_videos(
     validated = stored.rows.iloc[task.positions]
     said = model.ensemble.predict(load_inputs(validated, stored.params, model))
     assert said == pytest.approx(tuned.probabilities, abs=1e-5)
+
+
+def test_a_weight_of_the_streams_that_was_fitted_on_confirmed_ones_comes_after_training(
+    stored: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(stored.root)
+    task = task_of(stored, {**TUNED, "model.fusion": "late", "train.checkpoint_every": 0})
+    streams = validate_end_to_end(task).streams
+    training, validated = (stored.rows.iloc[at].reset_index(drop=True) for at in (task.training, task.positions))
+
+    def said(confirmed: bool) -> np.ndarray:
+        member = Member(task.params, 1.0, {"rgb_weight": 0.9}, confirmed)
+        model = train_model(training, stored.params, [member], Served({0: 1.0}, 1.0, None, {}), lambda *_: None)
+        return model.ensemble.predict(load_inputs(validated, stored.params, model))
+
+    assert streams is not None
+    validated_as = mix_streams(streams, 0.9)
+    # Both views of a video are mixed before they are averaged, which is the same.
+    assert said(confirmed=True) == pytest.approx(validated_as, abs=1e-4)
+    assert said(confirmed=False) != pytest.approx(validated_as, abs=1e-4)
 
 
 def test_what_is_validated_teaches_nothing(stored: Stored, tuned: FoldResult) -> None:
