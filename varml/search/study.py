@@ -101,8 +101,12 @@ def failed_trials(study: optuna.Study) -> list[FrozenTrial]:
 
 
 def ranked_trials(study: optuna.Study) -> list[FrozenTrial]:
-    """Return the complete trials, best first: by value, then by loss, then the earlier."""
-    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    """Return the complete trials, best first."""
+    return by_rank(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
+
+
+def by_rank(complete: Iterable[FrozenTrial]) -> list[FrozenTrial]:
+    """Return trials that are ``complete``, best first: by value, then by loss, then the earlier."""
     return sorted(complete, key=lambda t: (-_value(t), t.user_attrs.get(LOSS, float("inf")), t.number))
 
 
