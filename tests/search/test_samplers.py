@@ -11,15 +11,16 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 from pydantic.fields import FieldInfo
+from searching import open_study
 
 from varml.config import Params
 from varml.config.part import Part
 from varml.config.space import Dimension, apply_values, parse_space
-from varml.search.parts import no_experimental_warnings
 from varml.search.pruners import make_pruner, pruners
 from varml.search.samplers import make_sampler, samplers
 from varml.search.space import active_values, suggest
-from varml.search.study import enqueue_first, open_study, seed_sampler
+from varml.search.storage import experimental
+from varml.search.study import enqueue_first, seed_sampler
 
 NUM_TRIALS = 18  # every sampler learns by then
 # Of all kinds, with an end that each lies inside of; the two heads are there under one choice of another dimension.
@@ -191,7 +192,7 @@ def settings(sampler: object) -> dict[str, Any]:
 
 def test_the_default_sampler_is_as_it_was_before_it_had_arguments(shipped: Params) -> None:
     made = make_sampler(shipped.search.sampler, 3)
-    with no_experimental_warnings():
+    with experimental():
         same = optuna.samplers.TPESampler(seed=3, n_startup_trials=8, multivariate=True, group=True)
     studies = [optuna.create_study(sampler=sampler, direction="maximize") for sampler in (made, same)]
     drawn = []
