@@ -53,7 +53,8 @@ def seed_sampler(study: optuna.Study, params: Params) -> None:
     """
     waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
     number = waiting[0].number if waiting else len(study.get_trials(deepcopy=False))
-    study.sampler = make_sampler(params.search.sampler, (params.seed * 1_000_003 + number) % 2**32)
+    seed = (params.seed * 1_000_003 + number) % 2**32
+    study.sampler = make_sampler(params.search.sampler, seed)
 
 
 def forgive(study: optuna.Study, max_failed: float) -> None:

@@ -13,7 +13,8 @@ from varml.config.params import Params, Section
 from varml.config.part import Part
 from varml.config.space import max_epochs
 from varml.ground.registry import Registry
-from varml.search.parts import canonical, configured, no_experimental_warnings
+from varml.search.parts import canonical, configured
+from varml.search.storage import experimental
 
 PATH = "search.pruner"
 # (N,), of each validation video of a fold: 0 where it was not recognised, else what it counts, over all folds 1 on
@@ -50,7 +51,7 @@ def pruner_of(params: Params) -> Pruner:
 
 def make_pruner(params: Params) -> optuna.pruners.BasePruner:
     """Return Optuna's pruner for a study with ``params``; raises as :func:`pruner_of` does."""
-    with no_experimental_warnings():
+    with experimental():
         return pruner_of(params).make(max_epochs(params))
 
 
