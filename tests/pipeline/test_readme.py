@@ -39,6 +39,7 @@ def test_a_command_does_what_it_says(project: Project, command: str) -> None:
         "varml predict": VIDEO,
         "varml inspect": "inspected/person01_1.mp4",
         "varml doctor": "ok",
+        "varml worker": "joins the study",
         "dvc": "t",
     }
     assert next(words for start, words in expected.items() if command.startswith(start)) in output

@@ -8,14 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from planted import NUM_VIDEOS, make_features
 from searching import BROKEN, NUM_TRIALS, SPACE, Load, Made, search
 
 from varml.config import Params, load_params
 from varml.config.space import apply_values
-from varml.config.views import PLAIN, View
 from varml.data.dataset import FeatureSet
-
-NUM_VIDEOS, NUM_CLASSES = 36, 2
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -59,19 +57,6 @@ def folds() -> list[np.ndarray]:
 def features() -> dict[str, FeatureSet]:
     """Return features in which rgb tells the classes apart and flow is noise."""
     return {"small": make_features(dim=5), "large": make_features(dim=8)}
-
-
-def make_features(dim: int) -> FeatureSet:
-    rng = np.random.default_rng(dim)
-    labels = np.arange(NUM_VIDEOS, dtype=np.int64) % NUM_CLASSES
-    rgb = rng.normal(size=(NUM_VIDEOS, 2, 4, dim))
-    rgb += 3 * labels[:, None, None, None]
-    streams = {"rgb": rgb.astype(np.float16), "flow": rng.normal(size=(NUM_VIDEOS, 3, 4, dim)).astype(np.float16)}
-    names = [f"video{number:02d}" for number in range(NUM_VIDEOS)]
-    # In the mirror left is right and the other way round.
-    mirrored = {"rgb": (3 - rgb).astype(np.float16), "flow": -streams["flow"]}
-    views = {PLAIN: streams, View(mirrored=True): mirrored}
-    return FeatureSet(names, views, labels, names, ["left", "right"], mirror=[1, 0])
 
 
 @pytest.fixture(scope="module")

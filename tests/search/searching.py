@@ -9,14 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import optuna
 
 from varml.config import Params
 from varml.config.space import searched_values
 from varml.data.dataset import FeatureSet
+from varml.search import study
 from varml.search.objective import Objective
 from varml.search.results import write_results
-from varml.search.run import Search, SearchResult
+from varml.search.run import SearchResult, run_search
 from varml.search.search_run import open_search_run
+from varml.search.shared_study import Work
+from varml.search.storage import open_storage
 from varml.search.terms import Terms
 from varml.tracking.runs import TrackedRun, children, tracked
 
@@ -54,11 +58,28 @@ def terms_of(params: Params) -> Terms:
     return Terms("these videos", {name: name for name in ("small", "large", "broken")}, searched_values(params))
 
 
+def open_study(folder: Path, name: str, params: Params) -> optuna.Study:
+    return study.open_study(open_storage(folder).studies, name, params)
+
+
+def open_parent(params: Params, folder: Path, name: str) -> TrackedRun:
+    """Return the parent run of a study, as a search opens it."""
+
+    def never() -> Objective:
+        raise NotImplementedError
+
+    return open_search_run(Work(params, folder, name, terms_of(params), never), [])
+
+
 def search(params: Params, load: Load, folds: list[np.ndarray], folder: Path, name: str | None = None) -> Made:
-    name = name or next_name()
-    with tracked(open_search_run(name, params, [])) as parent:
-        result = Search(params, Objective(params, load, folds), parent, folder, name, terms_of(params)).run()
-    return Made(result, parent, folder, name)
+    return search_with(lambda: Objective(params, load, folds), params, folder, name)
+
+
+def search_with(make_objective: Callable[[], Objective], params: Params, folder: Path, name: str | None = None) -> Made:
+    work = Work(params, folder, name or next_name(), terms_of(params), make_objective)
+    with tracked(open_search_run(work, [])) as parent:
+        result = run_search(work, parent)
+    return Made(result, parent, folder, work.name)
 
 
 def trial_runs(parent: TrackedRun) -> dict[int, Any]:

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 from optuna.trial import TrialState
-from searching import BROKEN, NUM_TRIALS, SPACE, Load, Made, next_name, search, trial_runs, written
+from searching import BROKEN, NUM_TRIALS, SPACE, Load, Made, next_name, open_parent, search, trial_runs, written
 
 from varml.config import Params
 from varml.config.space import apply_values
 from varml.data.dataset import FeatureSet
 from varml.errors import SearchError
-from varml.search.search_run import open_search_run
-from varml.search.study import open_study
+from varml.search.study import load_study
 from varml.tracking.runs import children, create_run
 
 # Going on.
@@ -139,17 +138,16 @@ def test_an_interrupted_search_goes_on(
     name = next_name()
     with pytest.raises(KeyboardInterrupt):
         search(searched, interrupted, folds, tmp_path / "studies", name)
-    study = open_study(tmp_path / "studies", name, searched)
-    (running,) = study.get_trials(states=(TrialState.RUNNING,))
-    parent = open_search_run(name, searched, [])
+    *_, interrupted_trial = load_study(tmp_path / "studies", name).get_trials(states=(TrialState.FAIL,))
+    parent = open_parent(searched, tmp_path / "studies", name)
     assert len(trial_runs(parent)) == 3
 
     resumed = search(searched, load, folds, tmp_path / "studies", name)
     assert resumed.parent.run_id == parent.run_id
     assert len(resumed.result.trials) == NUM_TRIALS
-    assert running.params in [trial.params for trial in resumed.result.trials[3:]]
+    assert interrupted_trial.params in [trial.params for trial in resumed.result.trials[3:]]
     assert {trial.number for trial in resumed.result.trials} == set(trial_runs(resumed.parent))
-    assert open_study(tmp_path / "studies", name, searched).get_trials(states=(TrialState.RUNNING,)) == []
+    assert load_study(tmp_path / "studies", name).get_trials(states=(TrialState.RUNNING,)) == []
 
 
 def test_a_trial_whose_run_was_half_written_by_a_killed_search_is_logged_again(
@@ -177,7 +175,7 @@ def test_an_interrupted_search_is_killed_in_mlflow(
         raise KeyboardInterrupt
 
     name = next_name()
-    run = open_search_run(name, searched, [])
+    run = open_parent(searched, tmp_path, name)
     with pytest.raises(KeyboardInterrupt):
         search(searched, interrupted, folds, tmp_path, name)
     assert run.client.get_run(run.run_id).info.status == "KILLED"
@@ -202,7 +200,7 @@ def test_too_many_failed_trials_end_a_search_and_the_next_tries_them_again(
     name = next_name()
     with pytest.raises(SearchError, match=f"allows 0 trials to fail; 1 of 1 ended with: RuntimeError: {BROKEN}"):
         search(strict, load, folds, tmp_path, name)
-    study = open_study(tmp_path, name, strict)
+    study = load_study(tmp_path, name)
     failed = [trial.params for trial in study.trials if trial.state == TrialState.FAIL]
     assert len(failed) == 1
     assert len(study.trials) < NUM_TRIALS
@@ -270,6 +268,6 @@ def test_a_long_reason_is_logged_as_far_as_mlflow_takes_it(
     name = next_name()
     with pytest.raises(SearchError, match="many lines"):
         search(broken, load, folds, tmp_path, name)
-    (run,) = trial_runs(open_search_run(name, broken, [])).values()
+    (run,) = trial_runs(open_parent(broken, tmp_path, name)).values()
     assert run.info.status == "FAILED"
     assert run.data.tags["varml.reason"].startswith("RuntimeError: many lines")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from searching import NUM_TRIALS, SPACE, Load, Made, search, written
+from searching import NUM_TRIALS, SPACE, Load, Made, open_study, search, written
 
 from varml.config import Params
 from varml.config.space import apply_values, parse_space
@@ -24,7 +24,7 @@ from varml.search.results import (
     trials_table,
     winner_params,
 )
-from varml.search.study import ended_trials, open_study, ranked_trials
+from varml.search.study import ended_trials, ranked_trials
 from varml.tracking.runs import children
 from varml.training.calibration import cross_calibrated
 from varml.training.out_of_fold import OutOfFold, read_oof

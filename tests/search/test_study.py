@@ -10,24 +10,25 @@ import numpy as np
 import optuna
 import pytest
 from optuna.trial import TrialState
+from searching import open_study
 
 from varml.config import Params
 from varml.config.space import apply_values
 from varml.errors import SearchError
 from varml.metrics.classification import mean_score
+from varml.search.claims import reap
 from varml.search.pruning import PRUNINGS
+from varml.search.storage import JOURNAL
 from varml.search.study import (
-    JOURNAL,
     LOSS,
     OWED,
+    REASON,
     ended_trials,
     enqueue_first,
     forgive,
     is_owed_a_trial,
     load_study,
-    open_study,
     ranked_trials,
-    reap,
     seed_sampler,
 )
 
@@ -35,6 +36,11 @@ from varml.search.study import (
 @pytest.fixture
 def study(tmp_path: Path, params: Params) -> optuna.Study:
     return open_study(tmp_path, "varml-test", params)
+
+
+def fail(study: optuna.Study, trial: optuna.Trial) -> None:
+    trial.set_user_attr(REASON, "broken")
+    study.tell(trial, state=TrialState.FAIL)
 
 
 def finish(study: optuna.Study, value: float, loss: float = 1.0) -> None:
@@ -129,7 +135,7 @@ def test_failures_are_forgiven_where_nothing_is_complete_or_too_many_failed(
     for _ in range(2):
         trial = study.ask()
         failed.append(draw(trial))
-        study.tell(trial, state=TrialState.FAIL)
+        fail(study, trial)
     for _ in range(2):  # what is forgiven has not failed again
         forgive(study, max_failed)
     assert len(ended_trials(study)) == num_complete + 2 * (not is_forgiven)
@@ -144,7 +150,7 @@ def test_an_owed_trial_is_owed_still_after_a_failure_and_after_an_interruption(s
         return trial
 
     study.enqueue_trial({"lr": 0.5, "fusion": "rgb"}, user_attrs={OWED: True})
-    study.tell(ask(), state=TrialState.FAIL)
+    fail(study, ask())
     assert not is_owed_a_trial(study)
     forgive(study, 0)
     assert is_owed_a_trial(study)
@@ -167,8 +173,8 @@ def test_a_study_in_order_is_not_touched(study: optuna.Study) -> None:
 
 def test_complete_pruned_and_failed_trials_count(study: optuna.Study) -> None:
     finish(study, 0.5)
-    for state in (TrialState.PRUNED, TrialState.FAIL):
-        study.tell(study.ask(), state=state)
+    study.tell(study.ask(), state=TrialState.PRUNED)
+    fail(study, study.ask())
     study.ask()
     study.enqueue_trial({"lr": 0.5})
     assert [trial.state.name for trial in ended_trials(study)] == ["COMPLETE", "PRUNED", "FAIL"]

@@ -9,12 +9,13 @@ import numpy as np
 import optuna
 import pytest
 from optuna.trial import TrialState
+from searching import open_study
 
 from varml.config import Params
 from varml.config.space import parse_space
 from varml.search.kept_predictions import keep_predictions, kept_predictions
 from varml.search.space import suggest
-from varml.search.study import LOSS, TAKEN_FROM, ended_trials, open_study
+from varml.search.study import LOSS, TAKEN_FROM, ended_trials
 from varml.search.takeover import take_over
 from varml.search.terms import Terms
 

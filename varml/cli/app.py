@@ -96,6 +96,17 @@ def inspect(
 
 
 @app.command()
+def worker(
+    timeout_sec: Annotated[float | None, typer.Option(help="begin no other trial after so long", min=0)] = None,
+) -> None:
+    """Run trials of the project's search beside `dvc repro`, on this machine or, with VARML_STORAGE, on another."""
+    with _errors_without_traceback():
+        from varml.cli.worker import run_worker
+
+        run_worker(timeout_sec)
+
+
+@app.command()
 def promote(
     version: Annotated[str | None, typer.Argument(help="version to promote; default: the challenger")] = None,
 ) -> None:

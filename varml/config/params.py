@@ -293,6 +293,7 @@ class Search(Section):
 
     num_trials: int = Field(ge=1, description="a total: a study that has them does nothing")
     timeout_sec: float | None = Field(None, gt=0, description="after so long no other trial begins; null: no limit")
+    num_workers: int = Field(1, ge=1, description="processes of this machine that run trials at the same time")
     max_failed_fraction: float = Field(0.5, ge=0, le=1, description="of num_trials: more that fail end the search")
     sampler: Literal["tpe", "random"]
     pruner: Literal["wilcoxon", "median", "none"]

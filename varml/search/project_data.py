@@ -1,30 +1,57 @@
-"""The search's view of a project: features of train and val only, its folds, and the name of its study."""
+"""The search of a project: features of train and val only, its folds, and the name of its study."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import pandas as pd
 
 from varml.config.params import Params
 from varml.config.params import Search as SearchParams
-from varml.config.space import mirrors, searched_values
+from varml.config.space import backbones_of, mirrors, searched_values
 from varml.config.views import list_views, stored_views
 from varml.data.dataset import FeatureSet
-from varml.data.manifest import class_names
+from varml.data.manifest import class_names, read_manifest
 from varml.data.mirror_pairs import mirrored_positions
+from varml.data.validation import TRAINING_SPLITS, make_validation
 from varml.ground.content_key import content_key
+from varml.ground.engine import resolve_num_workers
+from varml.ground.paths import MANIFEST, state_folder
 from varml.ground.plugins import plugin_digests
 from varml.models.feature_files import feature_files
-from varml.search.objective import LoadFeatures, LoadFoldFeatures
+from varml.search.metric import with_metric
+from varml.search.objective import LoadFeatures, LoadFoldFeatures, Objective
+from varml.search.shared_study import Work
 from varml.search.terms import Terms
 from varml.training.adaptations import adaptations_of, list_adaptations
 from varml.training.adapted import with_adapted
 from varml.training.data import load_features
 
 # Raise it when the same values on the same data may give another result: trials of both must not be compared.
-VERSION = 5
+VERSION = 6
+
+
+def project_work(params: Params) -> tuple[Work, list[str]]:
+    """Return the search of the project in the current folder, and what its folds are to be warned of."""
+    rows = read_manifest(MANIFEST, splits=TRAINING_SPLITS)
+    params = with_metric(params, rows)
+    _, warnings = make_validation(rows, params)
+    terms = study_terms(rows, params, backbones_of(params))
+    name = study_name(terms, params.search)
+    return Work(params, state_folder() / "studies", name, terms, partial(project_objective, params)), warnings
+
+
+def project_objective(params: Params) -> Objective:
+    """Return the objective of a search by ``params`` in the project in the current folder.
+
+    The processes that run trials at the same time share those that train folds at the same time.
+    """
+    rows = read_manifest(MANIFEST, splits=TRAINING_SPLITS)
+    load = feature_loader(rows, params)
+    folds, _ = make_validation(rows, params)
+    fold_workers = max(1, resolve_num_workers(params.engine.num_workers) // params.search.num_workers)
+    return Objective(params, load, folds, fold_loader(rows, params, load), fold_workers)
 
 
 def feature_loader(manifest: pd.DataFrame, params: Params) -> LoadFeatures:

@@ -13,6 +13,8 @@ import optuna
 # average
 Credits = npt.NDArray[np.floating]
 P_THRESHOLD = 0.1
+# With fewer videos SciPy goes through all signs that their differences might have, which takes longer than their fold.
+MIN_VIDEOS = 14
 # Optuna keeps each reported step; large folds report the means of so many equal blocks.
 MAX_STEPS_PER_FOLD = 200
 
@@ -41,7 +43,9 @@ def _report_nothing(trial: optuna.Trial, fold: int, credits: Credits) -> None:
 
 PRUNINGS = {
     # A paired test on the same videos: with four folds, a test on fold means could speak only after the last.
-    "wilcoxon": Pruning(lambda: optuna.pruners.WilcoxonPruner(p_threshold=P_THRESHOLD), _report_videos),
+    "wilcoxon": Pruning(
+        lambda: optuna.pruners.WilcoxonPruner(p_threshold=P_THRESHOLD, n_startup_steps=MIN_VIDEOS), _report_videos
+    ),
     "median": Pruning(lambda: optuna.pruners.MedianPruner(n_startup_trials=5), _report_mean),
     "none": Pruning(optuna.pruners.NopPruner, _report_nothing),
 }

@@ -1,29 +1,28 @@
-"""The Optuna study: a journal in ``.varml/``, which holds one for each space and whatever else trials depend on."""
+"""The Optuna study: one for each space and whatever else trials depend on; which of its trials count, and for what."""
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from varml.config.params import Params
 from varml.errors import SearchError
 from varml.search.pruning import PRUNINGS
+from varml.search.storage import experimental, has_storage, open_storage
 
-JOURNAL = "optuna.journal"
 # User attributes of a trial.
 REASON = "reason"
 LOSS = "log_loss"
 FITTED = "fitted"
-INTERRUPTED = "interrupted"
+FOLD_SCORES = "fold_scores"
+EPOCHS = "epochs"  # metrics of each epoch, the mean over folds
+DEATHS = "deaths"  # how many processes have died with its values
 TAKEN_FROM = "taken_from"  # the study and the number that it was there
 OWED = "owed"  # it is run though the study has its number of trials: its values are new
 # User attribute of a study: numbers of failed trials that were tried again.
@@ -36,11 +35,9 @@ SAMPLERS = {
 }
 
 
-def open_study(folder: Path, name: str, params: Params) -> optuna.Study:
-    """Return the study ``name`` from the journal in ``folder``, created if need be."""
-    folder.mkdir(parents=True, exist_ok=True)
-    storage = _journal(folder)
-    with _experimental():
+def open_study(storage: BaseStorage, name: str, params: Params) -> optuna.Study:
+    """Return the study ``name``, created if need be."""
+    with experimental():
         pruner = PRUNINGS[params.search.pruner].make()
     return optuna.create_study(
         storage=storage, study_name=name, direction="maximize", load_if_exists=True, pruner=pruner
@@ -48,51 +45,63 @@ def open_study(folder: Path, name: str, params: Params) -> optuna.Study:
 
 
 def load_study(folder: Path, name: str) -> optuna.Study:
-    """Return the study ``name`` from the journal in ``folder``; raises SearchError where there is none."""
-    # Opening a journal would create its file.
-    if (folder / JOURNAL).is_file():
-        storage = _journal(folder)
+    """Return the study ``name`` from where studies are kept; raises SearchError where there is none."""
+    if has_storage(folder):
+        storage = open_storage(folder).studies
         if name in optuna.get_all_study_names(storage):
             return optuna.load_study(study_name=name, storage=storage)
     raise SearchError(f"no search has begun with the present data, params and space ({name}); run `dvc repro` first")
 
 
 def seed_sampler(study: optuna.Study, params: Params) -> None:
-    """Seed the study's sampler from the seed and the number of trials that have ended.
+    """Seed the study's sampler from the seed and the number of the next trial; only under the study's lock.
 
-    A sampler that is restarted with one seed would draw its first trials again.
+    A sampler that is restarted with one seed would draw its first trials again, and so would one in each worker.
     """
-    seed = (params.seed * 1_000_003 + len(ended_trials(study))) % 2**32
-    with _experimental():
+    waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+    number = waiting[0].number if waiting else len(study.get_trials(deepcopy=False))
+    seed = (params.seed * 1_000_003 + number) % 2**32
+    with experimental():
         study.sampler = SAMPLERS[params.search.sampler](seed)
 
 
-def reap(study: optuna.Study) -> None:
-    """End the trials that an interrupted search left running, and put their params in the queue again."""
-    for trial in study.get_trials(states=(TrialState.RUNNING,)):
-        # A trial that died before it drew anything still has what it was queued with.
-        values = trial.system_attrs.get("fixed_params") or trial.params
-        if values:
-            _enqueue_again(study, trial, values)
-        study._storage.set_trial_user_attr(trial._trial_id, INTERRUPTED, True)
-        study.tell(trial.number, state=TrialState.FAIL)
-
-
 def forgive(study: optuna.Study, max_failed: float) -> None:
-    """Queue failed trials again where none is complete, or more than ``max_failed`` failed: the cause may be mended."""
-    failed = failed_trials(study)
-    if len(failed) > max_failed or not study.get_trials(states=(TrialState.COMPLETE,)):
+    """Queue failed trials again where none is complete, or more than ``max_failed`` failed: the cause may be mended.
+
+    While others are at work on the study nothing is mended yet.
+    """
+    failed, complete = failed_trials(study), study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    at_work = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    if failed and not at_work and (len(failed) > max_failed or not complete):
         for trial in failed:
-            _enqueue_again(study, trial, trial.params)
+            queue_again(study, trial)
         # The storage lets nobody change a trial that has ended, so that the study says which do not count.
         study.set_user_attr(FORGIVEN, [*_forgiven(study), *(trial.number for trial in failed)])
 
 
+def queue_again(study: optuna.Study, trial: FrozenTrial, deaths: int = 0) -> None:
+    """Queue the values of ``trial`` once more, with which so many processes have died.
+
+    It is to be called before the trial is ended: a kill in between runs the values twice, the other order loses them.
+    """
+    # A trial that died before it drew anything still has what it was queued with.
+    values = trial.system_attrs.get("fixed_params") or trial.params
+    if values:
+        owed = {OWED: True} if OWED in trial.user_attrs else {}
+        study.enqueue_trial(dict(values), user_attrs={**owed, **({DEATHS: deaths} if deaths else {})})
+
+
 def ended_trials(study: optuna.Study) -> list[FrozenTrial]:
-    """Return the trials that count: complete, pruned and failed, without the interrupted and the forgiven ones."""
-    ended = study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
+    """Return the trials that count: complete, pruned and failed, without the forgiven ones.
+
+    One that has failed without a reason was interrupted, and does not count either.
+    """
     forgiven = _forgiven(study)
-    return [trial for trial in ended if not trial.user_attrs.get(INTERRUPTED) and trial.number not in forgiven]
+    return [
+        trial
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
+        if trial.number not in forgiven and (trial.state != TrialState.FAIL or REASON in trial.user_attrs)
+    ]
 
 
 def failed_trials(study: optuna.Study) -> list[FrozenTrial]:
@@ -102,7 +111,7 @@ def failed_trials(study: optuna.Study) -> list[FrozenTrial]:
 
 def ranked_trials(study: optuna.Study) -> list[FrozenTrial]:
     """Return the complete trials, best first."""
-    return by_rank(study.get_trials(states=(TrialState.COMPLETE,)))
+    return by_rank(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
 
 
 def by_rank(complete: Iterable[FrozenTrial]) -> list[FrozenTrial]:
@@ -112,7 +121,7 @@ def by_rank(complete: Iterable[FrozenTrial]) -> list[FrozenTrial]:
 
 def taken_over(study: optuna.Study) -> list[FrozenTrial]:
     """Return the trials that the study has from others."""
-    return [trial for trial in study.get_trials() if TAKEN_FROM in trial.user_attrs]
+    return [trial for trial in study.get_trials(deepcopy=False) if TAKEN_FROM in trial.user_attrs]
 
 
 def enqueue_first(study: optuna.Study, wave: Iterable[Mapping[str, Any]]) -> None:
@@ -120,7 +129,7 @@ def enqueue_first(study: optuna.Study, wave: Iterable[Mapping[str, Any]]) -> Non
 
     In a study that has trials from others they are owed: run whatever the number of trials.
     """
-    own = [trial for trial in study.get_trials() if TAKEN_FROM not in trial.user_attrs]
+    own = [trial for trial in study.get_trials(deepcopy=False) if TAKEN_FROM not in trial.user_attrs]
     if all(trial.state == TrialState.WAITING for trial in own):
         attributes = {OWED: True} if taken_over(study) else None
         for values in wave:
@@ -129,29 +138,26 @@ def enqueue_first(study: optuna.Study, wave: Iterable[Mapping[str, Any]]) -> Non
 
 def is_owed_a_trial(study: optuna.Study) -> bool:
     """Return whether new values wait that are to be run whatever the number of trials."""
-    return any(OWED in trial.user_attrs for trial in study.get_trials(states=(TrialState.WAITING,)))
+    return any(OWED in trial.user_attrs for trial in study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
 
 
-def _enqueue_again(study: optuna.Study, trial: FrozenTrial, values: Mapping[str, Any]) -> None:
-    # Before the trial is marked: a kill in between runs it twice, the other order would lose it.
-    study.enqueue_trial(dict(values), user_attrs={OWED: True} if OWED in trial.user_attrs else None)
+def outcome_of(trial: FrozenTrial) -> str:
+    """Return the value of a complete trial, or the state of another."""
+    # Optuna gives a pruned trial the last thing reported as its value, which here is one video.
+    if trial.state == TrialState.COMPLETE:
+        return f"{trial.value:.3f}"
+    return trial.state.name.lower()
+
+
+def commonest_reason(trials: list[FrozenTrial]) -> str:
+    """Return how most of the ``trials`` ended that gave no value, and how many did."""
+    reasons = Counter(str(trial.user_attrs.get(REASON, trial.state.name)) for trial in trials)
+    reason, count = reasons.most_common(1)[0]
+    return f"{count} of {len(trials)} ended with: {reason}"
 
 
 def _forgiven(study: optuna.Study) -> list[int]:
     return list(study.user_attrs.get(FORGIVEN, []))
-
-
-def _journal(folder: Path) -> JournalStorage:
-    logging.getLogger("optuna").setLevel(logging.WARNING)
-    return JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
-
-
-@contextmanager
-def _experimental() -> Iterator[None]:
-    # Optuna warns of options that it may change; the versions are pinned from below and the tests would see it.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        yield
 
 
 def _value(trial: FrozenTrial) -> float:

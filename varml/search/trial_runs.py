@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
 
-import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from varml.search.objective import TrialResult
-from varml.search.study import REASON, TAKEN_FROM, ended_trials
-from varml.tracking.runs import KIND, Point, Status, TrackedRun, children, create_run
+from varml.search.study import EPOCHS, FOLD_SCORES, REASON, TAKEN_FROM, outcome_of
+from varml.tracking.runs import KIND, Point, Status, TrackedRun, create_run
 
 TRIAL = "varml.trial"
 STATUS: Mapping[TrialState, Status] = {
@@ -21,15 +18,7 @@ STATUS: Mapping[TrialState, Status] = {
 }
 
 
-def log_missing_trials(study: optuna.Study, parent: TrackedRun, experiment: str) -> None:
-    """Log each ended trial that has no child run yet; its epoch curves went with the process that computed them."""
-    logged = {run.data.tags.get(TRIAL) for run in children(parent)}
-    for trial in ended_trials(study):
-        if str(trial.number) not in logged:
-            log_trial(trial, parent, experiment, None)
-
-
-def log_trial(trial: FrozenTrial, parent: TrackedRun, experiment: str, result: TrialResult | None) -> None:
+def log_trial(trial: FrozenTrial, parent: TrackedRun, experiment: str) -> None:
     """Write one child run for an ended trial."""
     tags = {KIND: "trial", TRIAL: str(trial.number), "varml.state": trial.state.name}
     if REASON in trial.user_attrs:
@@ -38,8 +27,7 @@ def log_trial(trial: FrozenTrial, parent: TrackedRun, experiment: str, result: T
         tags["varml.taken_from"] = trial.user_attrs[TAKEN_FROM]
     name = _name(trial)
     run = create_run(experiment, name, tags, parent=parent, start_time_ms=_milliseconds(trial.datetime_start))
-    run.log_params(trial.params)
-    run.log_curves(_points(trial, result))
+    run.log_batch(trial.params, _points(trial))
     run.finish(STATUS[trial.state], _milliseconds(trial.datetime_complete))
 
 
@@ -49,27 +37,14 @@ def _name(trial: FrozenTrial) -> str:
     return " ".join([f"#{trial.number:03d}", *chosen, outcome_of(trial)])
 
 
-def outcome_of(trial: FrozenTrial) -> str:
-    """Return the value of a complete trial, or the state of another."""
-    # Optuna gives a pruned trial the last thing reported as its value, which here is one video.
-    if trial.state == TrialState.COMPLETE:
-        return f"{trial.value:.3f}"
-    return trial.state.name.lower()
-
-
-def _points(trial: FrozenTrial, result: TrialResult | None) -> list[Point]:
+def _points(trial: FrozenTrial) -> list[Point]:
     points: list[Point] = []
     if trial.state == TrialState.COMPLETE and trial.value is not None:
         points.append(("value", trial.value, 0))
-    if result is None:
-        return points
-    points += [("fold_score", score, fold) for fold, score in enumerate(result.fold_scores)]
-    means: dict[tuple[str, int], list[float]] = defaultdict(list)
-    for epochs in result.fold_epochs:
-        for epoch, metrics in enumerate(epochs):
-            for key, value in metrics.items():
-                means[key, epoch].append(value)
-    return points + [(key, sum(values) / len(values), epoch) for (key, epoch), values in means.items()]
+    points += [("fold_score", score, fold) for fold, score in enumerate(trial.user_attrs.get(FOLD_SCORES, []))]
+    for name, values in trial.user_attrs.get(EPOCHS, {}).items():
+        points += [(name, value, epoch) for epoch, value in enumerate(values)]
+    return points
 
 
 def _milliseconds(when: datetime | None) -> int | None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from varml.ground.content_key import content_key
 from varml.ground.paths import PARAMS, PIPELINE, project_root
-from varml.tracking.store import experiment_id, open_client
+from varml.tracking.store import experiment_id, open_client, ping_store
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 Point = tuple[str, float, int]  # metric, value, step
@@ -23,9 +23,9 @@ MODEL_DIGEST = "varml.model_digest"
 # Which project on which machine made a run: it tells what a kill left behind from what others are doing.
 PLACE = "varml.place"
 PARENT = "mlflow.parentRunId"
-# MLflow's own limits for one request.
-_MAX_METRICS = 1000
+# MLflow's own limits for one request: 100 params, 1,000 entries of all kinds.
 _MAX_PARAMS = 100
+_MAX_METRICS = 1000 - _MAX_PARAMS
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,7 @@ class TrackedRun:
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Log params; their dotted paths are their names."""
-        from mlflow.entities import Param
-
-        entries = [Param(key, str(value)) for key, value in params.items()]
-        for start in range(0, len(entries), _MAX_PARAMS):
-            self.client.log_batch(self.run_id, params=entries[start : start + _MAX_PARAMS])
+        self.log_batch(params, [])
 
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         """Log metrics of one step."""
@@ -49,12 +45,18 @@ class TrackedRun:
 
     def log_curves(self, points: Sequence[Point]) -> None:
         """Log many points of many metrics in few requests."""
-        from mlflow.entities import Metric
+        self.log_batch({}, points)
+
+    def log_batch(self, params: Mapping[str, Any], points: Sequence[Point]) -> None:
+        """Log params and points, in one request where MLflow takes them at once."""
+        from mlflow.entities import Metric, Param
 
         now = int(time.time() * 1000)
-        entries = [Metric(key, float(value), now, step) for key, value, step in points]
-        for start in range(0, len(entries), _MAX_METRICS):
-            self.client.log_batch(self.run_id, metrics=entries[start : start + _MAX_METRICS])
+        named = [Param(key, str(value)) for key, value in params.items()]
+        metrics = [Metric(key, float(value), now, step) for key, value, step in points]
+        while named or metrics:
+            self.client.log_batch(self.run_id, params=named[:_MAX_PARAMS], metrics=metrics[:_MAX_METRICS])
+            named, metrics = named[_MAX_PARAMS:], metrics[_MAX_METRICS:]
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Set tags."""
@@ -127,13 +129,17 @@ def tracked(run: TrackedRun) -> Iterator[TrackedRun]:
     """Finish ``run`` when the block ends: FINISHED, FAILED after an exception, KILLED after an interrupt."""
     try:
         yield run
-    except KeyboardInterrupt:
-        run.finish("KILLED")
-        raise
-    except BaseException:
-        run.finish("FAILED")
+    except BaseException as error:
+        _finish_unless_away(run, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
         raise
     run.finish("FINISHED")
+
+
+def _finish_unless_away(run: TrackedRun, status: Status) -> None:
+    # What is on its way says more than what MLflow says now; a run that is left running is ended by the next one.
+    with suppress(Exception):
+        ping_store()
+        run.finish(status)
 
 
 def find_run(experiment: str, tags: Mapping[str, str]) -> TrackedRun | None:

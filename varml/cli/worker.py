@@ -1,0 +1,25 @@
+"""What ``varml worker`` does: it joins the search of the project in the current folder."""
+
+from __future__ import annotations
+
+import time
+
+from varml.config import load_params
+from varml.search.project_data import project_work
+from varml.search.reporter import Reporter
+from varml.search.shared_study import SharedStudy
+from varml.search.worker import work_on
+
+
+def run_worker(timeout_sec: float | None) -> None:
+    """Run trials until the study has its number, or for ``timeout_sec``; it must have its features already.
+
+    `dvc repro` logs them and ranks them: the study is all that the two have in common.
+    """
+    work, _ = project_work(load_params())
+    until = time.time() + timeout_sec if timeout_sec is not None else float("inf")
+    shared = SharedStudy.open(work)
+    print(f"joins the study {work.name}, which has {len(shared.ended())} of {shared.num_trials} trials", flush=True)
+    look = Reporter(shared)
+    look()
+    work_on(shared, work.make_objective(), is_late=lambda: time.time() > until, on_trial=look)
