@@ -4,10 +4,8 @@ import sys
 
 from pipelines._stage import run_stage
 from varml.config.params import Params
-from varml.data.manifest import read_manifest
-from varml.data.validation import TRAINING_SPLITS
-from varml.ground.paths import BASELINE, BEST, MANIFEST, OOF, SEARCH_METRICS, TRIALS
-from varml.search.confirmation import Confirmer
+from varml.ground.paths import BASELINE, BEST, OOF, SEARCH_METRICS, TRIALS
+from varml.search.confirmation import confirm_project
 from varml.search.plots import log_plots
 from varml.search.project_data import project_work
 from varml.search.results import write_results
@@ -21,16 +19,12 @@ from varml.tracking.store import tracking_errors
 @tracking_errors()
 def main(params: Params) -> None:
     """A study that has its trials runs none and writes the same outs again."""
-    rows = read_manifest(MANIFEST, splits=TRAINING_SPLITS)
-    work, warnings = project_work(params, rows)
-    objective = work.make_objective()
+    work, warnings = project_work(params)
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
     with tracked(open_search_run(work, warnings)) as parent:
-        result = run_search(work, objective, parent)
-        confirmation = Confirmer(work.params, rows, objective, work.terms, work.folder / work.name, parent).confirm(
-            result
-        )
+        result = run_search(work, parent)
+        confirmation = confirm_project(work, result, parent)
         write_results(result, work.params, BEST, TRIALS, OOF, BASELINE, SEARCH_METRICS, confirmation)
         parent.log_artifact(BEST)
         parent.log_artifact(TRIALS)

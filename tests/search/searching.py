@@ -78,7 +78,7 @@ def search(params: Params, load: Load, folds: list[np.ndarray], folder: Path, na
 def search_with(make_objective: Callable[[], Objective], params: Params, folder: Path, name: str | None = None) -> Made:
     work = Work(params, folder, name or next_name(), terms_of(params), make_objective)
     with tracked(open_search_run(work, [])) as parent:
-        result = run_search(work, make_objective(), parent)
+        result = run_search(work, parent)
     return Made(result, parent, folder, work.name)
 
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 import time
 
 from varml.config import load_params
-from varml.data.manifest import read_manifest
-from varml.data.validation import TRAINING_SPLITS
-from varml.ground.paths import MANIFEST
 from varml.search.project_data import project_work
 from varml.search.reporter import Reporter
 from varml.search.shared_study import SharedStudy
@@ -20,7 +17,7 @@ def run_worker(timeout_sec: float | None) -> None:
 
     `dvc repro` logs them and ranks them: the study is all that the two have in common.
     """
-    work, _ = project_work(load_params(), read_manifest(MANIFEST, splits=TRAINING_SPLITS))
+    work, _ = project_work(load_params())
     until = time.time() + timeout_sec if timeout_sec is not None else float("inf")
     shared = SharedStudy.open(work)
     print(f"joins the study {work.name}, which has {len(shared.ended())} of {shared.num_trials} trials", flush=True)

@@ -17,9 +17,12 @@ from optuna.trial import FrozenTrial
 
 from varml.config.confirm_space import FROZEN, confirmed_choices
 from varml.config.params import Params
+from varml.data.manifest import read_manifest
 from varml.data.splits import Positions
-from varml.data.validation import confirming_folds
+from varml.data.validation import TRAINING_SPLITS, confirming_folds
+from varml.ground.paths import MANIFEST
 from varml.metrics.rank_correlation import RankCorrelation, rank_correlation
+from varml.search.baseline import validate_baseline
 from varml.search.candidates import Candidate, candidate_of
 from varml.search.confirmation_runs import ConfirmationRuns
 from varml.search.confirmed_set import confirmed_trials
@@ -27,9 +30,9 @@ from varml.search.end_to_end_trainings import Attempt, Trainer, TrainFold
 from varml.search.kept_predictions import keep_predictions, kept_predictions
 from varml.search.objective import Objective
 from varml.search.run import SearchResult
+from varml.search.shared_study import Work
 from varml.search.terms import Terms
 from varml.tracking.runs import TrackedRun
-from varml.training.baseline import validate_baseline
 from varml.training.cross_validation import FoldResult
 from varml.training.end_to_end import validate_end_to_end
 from varml.training.loop import Probabilities
@@ -157,9 +160,7 @@ class Confirmer:
         return said
 
     def _baseline(self) -> float:
-        data = self.objective.load(self.params.model.backbone)
-        said = validate_baseline(data if self.params.train.mirror else data.unmirrored, self._folds)
-        return self._out_of_fold([said]).figures(self.params.search.metric, said).score
+        return validate_baseline(self.params, replace(self.objective, folds=self._folds)).score
 
     def _out_of_fold(self, said: Sequence[Probabilities]) -> OutOfFold:
         ids, folds = self.rows["video_id"].tolist(), fold_numbers(self._folds, len(self.rows))
@@ -181,6 +182,15 @@ class Confirmer:
     @property
     def _runs(self) -> ConfirmationRuns:
         return ConfirmationRuns(self.parent, self.params.register_.experiment)
+
+
+def confirm_project(work: Work, result: SearchResult, parent: TrackedRun) -> Confirmation | None:
+    """Confirm the trials of the project in the current folder (see :meth:`Confirmer.confirm`)."""
+    params = work.params
+    if not params.search.confirm.top_k:
+        return None
+    rows, folder = read_manifest(MANIFEST, splits=TRAINING_SPLITS), work.folder / work.name
+    return Confirmer(params, rows, work.make_objective(), work.terms, folder, parent).confirm(result)
 
 
 def correlation_of(confirmed: Sequence[Candidate]) -> RankCorrelation:

@@ -34,11 +34,9 @@ from varml.training.data import load_features
 VERSION = 6
 
 
-def project_work(params: Params, rows: pd.DataFrame) -> tuple[Work, list[str]]:
-    """Return the search of the project in the current folder, and what its folds are to be warned of.
-
-    ``rows`` are those of train and val.
-    """
+def project_work(params: Params) -> tuple[Work, list[str]]:
+    """Return the search of the project in the current folder, and what its folds are to be warned of."""
+    rows = read_manifest(MANIFEST, splits=TRAINING_SPLITS)
     params = with_metric(params, rows)
     _, warnings = make_validation(rows, params)
     terms = study_terms(rows, params, backbones_of(params))

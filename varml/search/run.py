@@ -10,7 +10,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from varml.errors import SearchError
-from varml.search.baseline import Baseline, baseline_of
+from varml.search.baseline import Baseline, validate_baseline
 from varml.search.crew import Crew
 from varml.search.kept_predictions import kept_predictions
 from varml.search.objective import Objective
@@ -37,15 +37,15 @@ class SearchResult:
     baseline: Baseline
 
 
-def run_search(work: Work, objective: Objective, parent: TrackedRun) -> SearchResult:
+def run_search(work: Work, parent: TrackedRun) -> SearchResult:
     """Run trials until the study has ``search.num_trials``, here or in workers, rank them, and validate the baseline.
 
     All is logged under the run ``parent``. Raises SearchError where no trial is complete or too many failed, and
     TrackingError where MLflow did not answer in the end; the trials are kept then, too.
     """
-    shared = SharedStudy.open(work)
+    shared, objective = SharedStudy.open(work), work.make_objective()
     shared.forgive()
-    baseline = baseline_of(work.params, objective)
+    baseline = validate_baseline(work.params, objective)
     with (
         SearchLog(shared, parent, baseline).kept() as write,
         watched(shared.num_trials, work.params.search.num_workers) as watch,

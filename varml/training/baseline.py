@@ -10,7 +10,6 @@ from sklearn.preprocessing import StandardScaler
 
 from varml.config.views import View
 from varml.data.dataset import FeatureSet, mean_of_views
-from varml.data.splits import Positions
 from varml.training.loop import Probabilities
 
 # Of the inverse regularisation: with more features than videos a strong one is needed.
@@ -37,15 +36,6 @@ def predict_baseline(baseline: Pipeline, features: FeatureSet) -> Probabilities:
     """Return class probabilities (N, K) float32; a class that training never showed has probability 0."""
     answers = {view: _predict_view(baseline, features, view) for view in features.features}
     return mean_of_views(answers, features.mirror)
-
-
-def validate_baseline(data: FeatureSet, folds: list[Positions]) -> Probabilities:
-    """Return what a baseline trained on the rest says of each of ``folds``, (N, K); NaN for videos that none holds."""
-    probabilities = np.full((len(data), len(data.classes)), np.nan, dtype=np.float32)
-    for fold in folds:
-        training = data.subset(np.setdiff1d(np.arange(len(data)), fold))
-        probabilities[fold] = predict_baseline(fit_baseline(training), data.subset(fold))
-    return probabilities
 
 
 def _predict_view(baseline: Pipeline, features: FeatureSet, view: View) -> Probabilities:
