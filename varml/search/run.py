@@ -69,7 +69,7 @@ def _run_trials(shared: SharedStudy, objective: Objective, look: Reporter) -> No
                 look()
     look()
     _stop_where_too_many_failed(shared)
-    if time.time() > until:
+    if time.time() > until and not shared.is_complete():
         print(f"the search ends after search.timeout_sec, with {len(shared.ended())} trials", flush=True)
 
 
