@@ -12,15 +12,17 @@ import pandas as pd
 from optuna.trial import FrozenTrial
 from ruamel.yaml import YAML
 
-from varml.config.params import Params
+from varml.config.objectives import LATENCY
+from varml.config.params import Params, Train
 from varml.config.space import apply_values
 from varml.data.manifest import write_table
 from varml.errors import SearchError
 from varml.ground.atomic import write_bytes, write_json
 from varml.metrics.calibration import expected_calibration_error
 from varml.metrics.paired import mcnemar
+from varml.search.latency_results import BUDGET, latency_columns, latency_entry, latency_rule
 from varml.search.run import SearchResult
-from varml.search.study import FITTED, LOSS, REASON
+from varml.search.study import FITTED, LOSS, REASON, value_of
 from varml.training.calibration import cross_calibrated
 from varml.training.loop import Probabilities
 from varml.training.out_of_fold import OutOfFold, write_oof
@@ -38,7 +40,7 @@ def write_results(
     """Write the five outs of a search."""
     content = best_content(result, params)
     _write_yaml(best, content)
-    write_table(trials, trials_table(result.trials))
+    write_table(trials, trials_table(result.trials, result.front))
     write_oof(oof, result.oof)
     write_json(baseline, asdict(result.baseline))
     write_json(metrics, search_metrics(result, content))
@@ -50,6 +52,7 @@ def search_metrics(result: SearchResult, best: dict[str, Any]) -> dict[str, Any]
     first = best["ranked"][0]
     return {
         "value": first["value"],
+        **({LATENCY: first[LATENCY]} if LATENCY in first else {}),
         "metric": best["metric"],
         "baseline": best["baseline"],
         "num_trials": len(result.trials),
@@ -64,9 +67,13 @@ def best_content(result: SearchResult, params: Params) -> dict[str, Any]:
     return {
         "metric": params.search.metric,
         "baseline": round(result.baseline.score, 6),
-        "beats_baseline": bool(result.ranked[0].value > result.baseline.score),
+        "beats_baseline": bool(value_of(result.ranked[0]) > result.baseline.score),
         **_second(oof),
-        "ranked": [_entry(trial, oof, oof.probabilities[rank]) for rank, trial in enumerate(result.ranked)],
+        **latency_rule(result, params),
+        "ranked": [
+            {**_entry(trial, oof, oof.probabilities[rank]), **latency_entry(result, trial.number)}
+            for rank, trial in enumerate(result.ranked)
+        ],
     }
 
 
@@ -84,7 +91,7 @@ def _entry(trial: FrozenTrial, oof: OutOfFold, probabilities: Probabilities) -> 
     fitted = trial.user_attrs.get(FITTED)
     return {
         "trial": trial.number,
-        "value": round(float(trial.value), 6),
+        "value": round(value_of(trial), 6),
         "log_loss": round(float(trial.user_attrs[LOSS]), 6),
         "ece": round(expected_calibration_error(oof.labels, probabilities), 6),
         "ece_calibrated": round(expected_calibration_error(oof.labels, calibrated), 6),
@@ -115,13 +122,24 @@ def fitted_values(best: dict[str, Any], rank: int) -> dict[str, float]:
     return dict(best["ranked"][rank].get("fitted", {}))
 
 
-def trials_table(trials: list[FrozenTrial]) -> pd.DataFrame:
-    """Return one row per ended trial: number, state, value, log_loss, reason, and a column for each dimension."""
+def allowed_training(params: Params, best: dict[str, Any]) -> Train:
+    """Return ``params.train``, without an ensemble where a budget of latency was kept: its members take their time."""
+    if BUDGET not in best:
+        return params.train
+    return apply_values(params, {"train.ensemble.max_members": 1}).train
+
+
+def trials_table(trials: list[FrozenTrial], front: list[FrozenTrial] | None = None) -> pd.DataFrame:
+    """Return one row per ended trial: number, state, value, log_loss, reason, and a column for each dimension.
+
+    Where latency is weighed and Pareto's ``front`` is therefore given, latency_ms and pareto stand behind the value.
+    """
     rows = [
         {
             "number": trial.number,
             "state": trial.state.name,
-            "value": trial.value if trial.state.name == "COMPLETE" else None,
+            "value": value_of(trial) if trial.state.name == "COMPLETE" else None,
+            **latency_columns(trial, front),
             "log_loss": trial.user_attrs.get(LOSS),
             "reason": trial.user_attrs.get(REASON, ""),
             **trial.params,
