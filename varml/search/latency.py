@@ -68,7 +68,8 @@ def _backbone_ms(params: Params, name: str, stream: str) -> float:
 def _head_ms(params: Params, data: FeatureSet) -> float:
     """Return what lies behind the backbones takes for one video in all its views."""
     views = list_views(params.views, params.train.mirror)
-    shapes = {stream: array.shape[1:] for stream, array in data.features[views[0]].items()}  # (T, G, D) each
+    seen = next(iter(data.features.values()))  # alike in all views
+    shapes = {stream: array.shape[1:] for stream, array in seen.items()}  # (T, G, D) each
     model, num_classes = params.model, len(data.classes)
 
     def make() -> Run:

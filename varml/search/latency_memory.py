@@ -12,6 +12,7 @@ import statistics
 import time
 from collections.abc import Callable
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -49,14 +50,8 @@ def remembered_ms(make: Callable[[], Run], **of: Any) -> float:
 
 def device() -> dict[str, Any]:
     """Return what a latency depends on beside the network: the processor, torch's threads, and versions."""
-    import timm
-
-    return {
-        "processor": _processor(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "timm": timm.__version__,
-    }
+    versions = {name: version(name) for name in ("torch", "timm")}
+    return {"processor": _processor(), "threads": torch.get_num_threads(), **versions}
 
 
 def _measure(make: Callable[[], Run]) -> float:

@@ -116,7 +116,8 @@ class Objective:
         )
         for fold in validated:
             self._take(result, fold, data)
-            if not pruner.watches_epochs:
+            # Optuna stops no trial of several objectives, and refuses to be asked.
+            if not (pruner.watches_epochs or self.params.search.weighs_latency):
                 self._report(trial, pruner, fold, data)
 
     def _watch(self, trial: optuna.Trial, result: TrialResult) -> OnEpoch:
