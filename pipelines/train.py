@@ -12,7 +12,7 @@ from varml.ground.atomic import write_json
 from varml.ground.content_key import file_digest
 from varml.ground.paths import BEST, MANIFEST, MODEL, OOF, OOF_METRICS
 from varml.models.model_files import model_digest, save_model
-from varml.search.results import fitted_values, is_confirmed, ranked_params, read_best
+from varml.search.results import allowed_training, fitted_values, is_confirmed, ranked_params, read_best
 from varml.tracking.runs import KIND, MODEL_DIGEST, create_run, reap_runs, tracked
 from varml.tracking.store import tracking_errors
 from varml.training.checkpoint_files import remove_checkpoint
@@ -26,7 +26,7 @@ from varml.training.served import choose_served
 def main(params: Params) -> None:
     """The run is found again by the digest of the model that it made."""
     best = read_best(BEST)
-    served = choose_served(read_oof(OOF), best["metric"], params.train)
+    served = choose_served(read_oof(OOF), best["metric"], allowed_training(params, best))
     members = [
         Member(ranked_params(params, best, rank), share, fitted_values(best, rank), is_confirmed(best, rank))
         for rank, share in served.weights.items()

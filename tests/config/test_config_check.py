@@ -39,7 +39,16 @@ class Plain(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-PARTS = {"search.sampler": {"tpe": Tpe, "random": Plain}, "search.pruner": {"wilcoxon": Plain, "none": Plain}}
+class OneObjective(Plain):
+    """A sampler that draws for one objective alone."""
+
+    several_objectives: ClassVar[bool] = False
+
+
+PARTS = {
+    "search.sampler": {"tpe": Tpe, "random": Plain, "one": OneObjective},
+    "search.pruner": {"wilcoxon": Plain, "none": Plain},
+}
 
 
 @pytest.fixture
@@ -272,3 +281,12 @@ def test_lists_and_annotations_do_not_go_together(check: Check, project: Path):
 def test_a_misspelt_split_names_the_nearest(check: Check):
     (fault,) = check({f"{LISTS}.trian": []})
     assert (fault.path, fault.nearest) == (f"{LISTS}.trian", "train")
+
+
+def test_a_sampler_of_one_objective_is_refused_for_several(check: Check):
+    rule = "draws for one objective alone; choose one of random, tpe, or name one of search.objectives"
+    two = {"search.objectives": ["top1", "latency_ms"]}
+    assert check({**two, "search.sampler": "one"}) == [Fault("search.sampler", "one", rule)]
+    assert check({**two, "search.sampler": {"name": "one"}}) == [Fault("search.sampler.name", "one", rule)]
+    assert check({"search.sampler": "one"}) == []
+    assert check(two) == []

@@ -41,6 +41,10 @@ def test_params_do_not_change_after_reading(shipped: Path):
 
 
 IN_TWOS = "must be null or a list of pairs of class names, such as [[walk_left, walk_right]]"
+OBJECTIVES = "auto, top1, mean_class_accuracy, macro_f1, latency_ms"
+WRITE_AUTO = "write [auto] or [auto, latency_ms]"
+ALONE = "latency_ms alone finds the fastest network, right or wrong"
+BEHIND = "latency_ms behind it or not; write [top1] or [top1, latency_ms]"
 
 
 @pytest.mark.parametrize(
@@ -71,7 +75,17 @@ IN_TWOS = "must be null or a list of pairs of class names, such as [[walk_left, 
         ("features.flow_images", "stacked", "Input should be 'direction', 'magnitude', 'both' or 'stack'"),
         ("views.num_crops", 2, "Input should be 1 or 3"),
         ("views.num_clips", 0, "Input should be greater than or equal to 1"),
-        ("search.metric", "top2", "Input should be 'auto', 'top1', 'mean_class_accuracy' or 'macro_f1'"),
+        ("search.objectives", "top1", "Input should be a valid list"),
+        ("search.objectives", ["top2"], f"must be one of {OBJECTIVES}; did you mean 'top1'?"),
+        ("search.objectives", ["auto", "latency"], f"must be one of {OBJECTIVES}; did you mean 'latency_ms'?"),
+        ("search.objectives", ["speed"], f"must be one of {OBJECTIVES}"),
+        ("search.objectives", [], f"must begin with a metric, and there is none; {WRITE_AUTO}"),
+        ("search.objectives", ["latency_ms"], f"must begin with a metric, and {ALONE}; {WRITE_AUTO}"),
+        ("search.objectives", ["latency_ms", "top1"], f"must be one metric, and {BEHIND}"),
+        ("search.objectives", ["top1", "macro_f1"], f"must be one metric, and {BEHIND}"),
+        ("search.objectives", ["top1", "latency_ms", "latency_ms"], f"must be one metric, and {BEHIND}"),
+        ("search.latency_budget_ms", 0, "Input should be greater than 0"),
+        ("search.latency_budget_ms", -5, "Input should be greater than 0"),
         ("search.space", [], "Input should be a valid dictionary"),
         ("register.model_name", "a/b", "String should match pattern '^[^/:]+$'"),
     ],
@@ -94,6 +108,15 @@ def test_values_that_do_not_go_together(faults: Faults, path: str, rule: str):
     (fault,) = faults({path: value})
     assert fault.path == path.split(".")[0]
     assert fault.rule.startswith(rule)
+
+
+def test_a_budget_of_latency_needs_latency_to_be_searched_for(faults: Faults):
+    (fault,) = faults({"search.latency_budget_ms": 50})
+    assert fault.path == "search"
+    assert fault.rule.startswith("latency_budget_ms, 50, needs latency_ms among the objectives")
+    assert "write objectives: [auto, latency_ms], or null" in fault.rule
+    both = {"search.latency_budget_ms": 50, "search.objectives": ["macro_f1", "latency_ms"]}
+    assert faults(both) == []
 
 
 @pytest.mark.parametrize(

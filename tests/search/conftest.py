@@ -35,7 +35,7 @@ def params(shipped: Params) -> Params:
     return apply_values(
         shipped,
         {
-            "search.metric": "top1",
+            "search.objectives": ["top1"],
             "model.backbone": "small",
             "model.fusion": "rgb",
             "model.width": 8,

@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -67,6 +67,21 @@ class Planted:
             time.sleep(self.seconds)
             self.accidents.get(backbone, lambda: None)()
         return make_features(dim={"small": 5}.get(backbone, 8))
+
+
+FAST, SLOW = "test_resnet", "resnet18"  # timm's, for their latency is measured
+
+
+@dataclass(frozen=True)
+class FastAndSlow(Planted):
+    """Features of two backbones: those of the slow one tell the classes apart, those of the fast one are noise."""
+
+    def load(self, backbone: str) -> FeatureSet:
+        features = super().load(backbone)
+        if backbone != FAST:
+            return features
+        noise = {view: {"rgb": of["flow"][:, :2], "flow": of["flow"]} for view, of in features.features.items()}
+        return replace(features, features=noise)
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def run(study: optuna.Study, objective: Objective, fusion: str) -> TrialResult:
 def test_each_epoch_of_the_first_fold_is_reported_by_the_metric_that_is_searched_for(
     watched: Params, features: dict[str, FeatureSet], folds: list[np.ndarray], metric: str
 ) -> None:
-    chosen = apply_values(watched, {"search.metric": metric})
+    chosen = apply_values(watched, {"search.objectives": [metric]})
     study = study_of(chosen)
     result = run(study, Objective(chosen, features.__getitem__, folds), "flow")
     curve = [epoch[f"val_{metric}"] for epoch in result.fold_epochs[0]]

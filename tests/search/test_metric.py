@@ -21,10 +21,10 @@ def rows(*sizes: int) -> pd.DataFrame:
 def test_classes_of_very_unequal_size_count_alike(shipped: Params, sizes: tuple[int, ...], expected: str) -> None:
     chosen = with_metric(shipped, rows(*sizes))
     assert chosen.search.metric == expected
-    assert apply_values(chosen, {"search.metric": "auto"}) == shipped
+    assert apply_values(chosen, {"search.objectives": ["auto"]}) == shipped
 
 
 @pytest.mark.parametrize("metric", ["top1", "mean_class_accuracy", "macro_f1"])
 def test_a_metric_that_is_named_stays(shipped: Params, metric: str) -> None:
-    named = apply_values(shipped, {"search.metric": metric})
+    named = apply_values(shipped, {"search.objectives": [metric]})
     assert with_metric(named, rows(1, 99)) is named

@@ -26,7 +26,7 @@ def study_of(name: str) -> optuna.Study:
 def test_score_and_loss_are_means_over_the_folds(
     params: Params, features: dict[str, FeatureSet], folds: list[np.ndarray], metric: str
 ) -> None:
-    chosen = apply_values(params, {"search.metric": metric, "model.fusion": "flow"})
+    chosen = apply_values(params, {"search.objectives": [metric], "model.fusion": "flow"})
     result = Objective(chosen, features.__getitem__, folds)(study_of("wilcoxon").ask(), {})
     labels = features["small"].labels
     scores = [METRICS[metric](labels[fold], result.oof[fold]) for fold in folds]
@@ -45,7 +45,7 @@ def test_the_pruner_is_told_what_each_video_adds_to_the_metric(
     few = np.flatnonzero((data.labels == 0) | (np.arange(len(data)) % 3 == 0))
     data = data.subset(few)
     assert len(set(np.bincount(data.labels))) == 2, "classes differ in size"
-    chosen = apply_values(params, {"search.metric": metric, "model.fusion": "flow"})
+    chosen = apply_values(params, {"search.objectives": [metric], "model.fusion": "flow"})
     study = study_of("wilcoxon")
     trial = study.ask()
     result = Objective(chosen, lambda _: data, [np.arange(len(data))[::2], np.arange(len(data))[1::2]])(trial, {})

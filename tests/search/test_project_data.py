@@ -51,7 +51,8 @@ LITE0 = "tf_efficientnet_lite0"
     ("path", "value"),
     [
         ("seed", 9),
-        ("search.metric", "macro_f1"),
+        ("search.objectives", ["macro_f1"]),
+        ("search.objectives", ["auto", "latency_ms"]),
         ("search.validation", "val"),
         ("search.num_folds", 3),
         ("search.sampler", "random"),
@@ -121,7 +122,12 @@ def test_another_space_or_sampler_leaves_trials_comparable(manifest: pd.DataFram
     assert terms(features__adapt="flow").features[LITE0] != terms().features[LITE0]
     assert terms(train__lr=0.5).base == {**terms().base, "train.lr": 0.5}
     pruner = {"name": "wilcoxon", "p_threshold": 0.05}
-    for other in ({"seed": 9}, {"search__metric": "macro_f1"}, {"search__pruner": pruner}, {"views__num_clips": 2}):
+    for other in (
+        {"seed": 9},
+        {"search__objectives": ["macro_f1"]},
+        {"search__pruner": pruner},
+        {"views__num_clips": 2},
+    ):
         assert terms(**other).evaluation != terms().evaluation
 
 

@@ -202,3 +202,24 @@ def test_the_default_sampler_is_as_it_was_before_it_had_arguments(shipped: Param
             study.tell(trial, score(suggest(trial, DIMENSIONS)))
         drawn.append([trial.params for trial in study.trials])
     assert drawn[0] == drawn[1]
+
+
+def test_a_sampler_draws_for_two_objectives_or_says_that_it_does_not(tmp_path: Path, chosen: Params, name: str) -> None:
+    two = apply_values(chosen, {"search.objectives": ["top1", "latency_ms"], "search.pruner": "wilcoxon"})
+    study = open_study(tmp_path / "studies", "two", two)
+
+    def run_one() -> None:
+        seed_sampler(study, two)
+        trial = study.ask()
+        values = suggest(trial, DIMENSIONS)
+        study.tell(trial, [score(values), values["model.attention.depth"] + 1.0])
+
+    if not samplers[name].several_objectives:
+        with pytest.raises(ValueError, match="multi-objective"):
+            run_one()
+        return
+    for _ in range(NUM_TRIALS):
+        run_one()
+    assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE"]
+    assert study.metric_names == ["top1", "latency_ms"]
+    assert len({repr(trial.params) for trial in study.trials}) > NUM_TRIALS / 2

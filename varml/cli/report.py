@@ -35,6 +35,9 @@ def _table(best: dict[str, Any], metrics: dict[str, Any], model_name: str, regis
     table.add_row(f"validation {best['metric']}", f"{winner['value']:.3f}  (baseline {best['baseline']:.3f})")
     if "confirmation" in best:
         _add_confirmation(table, best)
+    if "latency_ms" in winner:
+        budget = f"  (budget {best['latency_budget_ms']:g} ms)" if "latency_budget_ms" in best else ""
+        table.add_row("winner latency", f"{winner['latency_ms']:.1f} ms{budget}")
     if metrics["num_members"] > 1:
         table.add_row("served", f"the mean of {metrics['num_members']} of the best trials")
     interval = f"{metrics['top1_low']:.3f} to {metrics['top1_high']:.3f}"

@@ -21,7 +21,8 @@ def run_worker(timeout_sec: float | None) -> None:
     until = time.time() + timeout_sec if timeout_sec is not None else float("inf")
     shared = SharedStudy.open(work)
     print(f"joins the study {work.name}, which has {len(shared.ended())} of {shared.num_trials} trials", flush=True)
-    with watched(shared.num_trials, work.params.search.num_workers) as watch:
+    search = work.params.search
+    with watched(shared.num_trials, search.num_workers, search.latency_budget_ms) as watch:
         look = Reporter(shared, watch)
         look()
         work_on(shared, work.make_objective(), is_late=lambda: time.time() > until, look=look)

@@ -25,6 +25,8 @@ from varml.ground.registry import nearest_name
 # Where files of weights are named, and of what.
 WEIGHTS_OF = {"features.weights": "model.backbone", "flow.weights": "flow.estimator"}
 
+SAMPLER = "search.sampler"
+
 Names = Mapping[str, list[str]]  # that are allowed at a params path
 # By params path and name, the model of the arguments that a part takes there.
 Arguments = Mapping[str, Mapping[str, type[BaseModel]]]
@@ -47,6 +49,7 @@ def check_params(path: Path, valid: Callable[[], Names], arguments: Callable[[],
     taken = arguments()
     faults += name_faults(tree, {**valid(), **{at: sorted(models) for at, models in taken.items()}})
     faults += argument_faults(tree, taken)
+    faults += sampler_faults(tree, taken.get(SAMPLER, {}))
     faults += source_faults(tree)
     if params is None or faults:
         raise ConfigError(faults, path.name)
@@ -107,6 +110,16 @@ def argument_faults(tree: dict[str, Any], arguments: Arguments) -> list[Fault]:
             except ValidationError as error:
                 faults += faults_of(error, model, path)
     return faults
+
+
+def sampler_faults(tree: dict[str, Any], samplers: Mapping[str, type[BaseModel]]) -> list[Fault]:
+    """Return the fault of a sampler that draws for one objective alone where params name several."""
+    objectives, (at, name) = get_path(tree, "search.objectives"), _named_at(tree, SAMPLER)
+    able = sorted(one for one, model in samplers.items() if getattr(model, "several_objectives", True))
+    if not isinstance(objectives, list) or len(objectives) < 2 or name not in samplers or name in able:
+        return []
+    rule = f"draws for one objective alone; choose one of {', '.join(able)}, or name one of search.objectives"
+    return [Fault(at, name, rule)]
 
 
 def _named_at(tree: dict[str, Any], path: str) -> tuple[str, Any]:

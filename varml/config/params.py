@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from varml.config.objectives import LATENCY, objectives_fault
 from varml.config.part import Part
 
 # The value of ingest.group_from that is no regular expression.
@@ -299,7 +300,8 @@ class Search(Section):
     max_failed_fraction: float = Field(0.5, ge=0, le=1, description="of num_trials: more that fail end the search")
     sampler: Part
     pruner: Part
-    metric: Literal["auto", "top1", "mean_class_accuracy", "macro_f1"]
+    objectives: list[str] = Field(description="the metric that is maximised, and latency_ms where it is weighed too")
+    latency_budget_ms: float | None = Field(None, gt=0, description="of what is served; null: no limit")
     validation: Literal["folds", "val"]
     num_folds: int = Field(ge=2, le=20)
     num_ranked: int = Field(ge=1, description="how many of the best trials best.yaml names")
@@ -312,6 +314,33 @@ class Search(Section):
             raise ValueError(
                 f"confirm.num_folds must be at most num_folds, {self.num_folds}, or null for all; it is "
                 f"{self.confirm.num_folds}"
+            )
+        return self
+
+    @property
+    def metric(self) -> str:
+        """The metric that is maximised, by its name or ``auto``."""
+        return self.objectives[0]
+
+    @property
+    def weighs_latency(self) -> bool:
+        """Whether trials are told apart by their latency too."""
+        return LATENCY in self.objectives
+
+    @field_validator("objectives")
+    @classmethod
+    def _are_a_metric_and_perhaps_latency(cls, objectives: list[str]) -> list[str]:
+        fault = objectives_fault(objectives)
+        if fault:
+            raise ValueError(fault)
+        return objectives
+
+    @model_validator(mode="after")
+    def _a_budget_is_searched_for(self) -> Search:
+        if self.latency_budget_ms is not None and not self.weighs_latency:
+            raise ValueError(
+                f"latency_budget_ms, {self.latency_budget_ms:g}, needs {LATENCY} among the objectives, for else fast "
+                f"trials are stopped where slow ones are better; write objectives: [{self.metric}, {LATENCY}], or null"
             )
         return self
 

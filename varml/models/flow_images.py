@@ -40,6 +40,13 @@ def flow_channels(kind: FlowImages, frames_per_segment: int) -> int:
     return 2 * (frames_per_segment - 1) if kind == "stack" else 3
 
 
+def num_flow_images(kind: FlowImages, num_segments: int, frames_per_segment: int) -> int:
+    """Return T, the number of :func:`flow_images` of a video."""
+    if kind == "stack":
+        return num_segments
+    return num_segments * (frames_per_segment - 1) * (2 if kind == "both" else 1)
+
+
 def standardise_flow(images: Tensor) -> Tensor:
     """Return :func:`flow_images`, (T, C, H, W) from 0 to 1, as values from -1 to 1; u and v at rest are 0."""
     return (images - MEAN) / STD

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from optuna.trial import FrozenTrial
 
-from varml.search.study import FITTED, LOSS
+from varml.search.study import FITTED, LOSS, value_of
 from varml.search.terms import Values
 
 
@@ -39,8 +39,7 @@ class Candidate:
 
 def candidate_of(trial: FrozenTrial) -> Candidate:
     """Return a complete trial as it was validated."""
-    assert trial.value is not None
     attributes = trial.user_attrs
     return Candidate(
-        trial.number, dict(trial.params), float(trial.value), float(attributes[LOSS]), attributes.get(FITTED) or {}
+        trial.number, dict(trial.params), value_of(trial), float(attributes[LOSS]), attributes.get(FITTED) or {}
     )

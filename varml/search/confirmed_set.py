@@ -14,10 +14,13 @@ from varml.search.study import by_rank
 def confirmed_trials(trials: Iterable[FrozenTrial], params: Params) -> list[FrozenTrial]:
     """Return the ``search.confirm.top_k`` best of the complete trials and the best one of each fusion, best first.
 
+    A budget of latency leaves out what takes longer.
+
     Each fusion, because frozen features may misjudge a stream: those of flow come from a network that was never shown
     flow. Trials of equal values give equal trainings, so that the first of them stands for all.
     """
-    ranked = _distinct(by_rank(trial for trial in trials if trial.state == TrialState.COMPLETE))
+    complete = (trial for trial in trials if trial.state == TrialState.COMPLETE)
+    ranked = _distinct(by_rank(complete, params.search.latency_budget_ms))
     chosen, seen = [], set[str]()
     for place, trial in enumerate(ranked):
         fusion = apply_values(params, trial.params).model.fusion

@@ -13,7 +13,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from varml.search.study import LOSS, REASON, TAKEN_FROM
+from varml.search.study import REASON, TAKEN_FROM, by_rank
 from varml.search.trial_words import outcome_of, short_values
 
 NUM_LAST = 5
@@ -33,6 +33,7 @@ class Progress:
     num_workers: int
     begun: datetime
     now: datetime
+    budget_ms: float | None = None  # of latency, within which the best one lies
 
     @property
     def ended(self) -> list[FrozenTrial]:
@@ -43,7 +44,7 @@ class Progress:
     def best(self) -> FrozenTrial | None:
         """The best of the complete ones, as :func:`varml.search.study.ranked_trials` has it."""
         complete = [trial for trial in self.trials if trial.state == TrialState.COMPLETE]
-        return min(complete, key=_rank, default=None)
+        return next(iter(by_rank(complete, self.budget_ms)), None)
 
     @property
     def elapsed(self) -> timedelta:
@@ -100,11 +101,6 @@ def _took(trial: FrozenTrial, now: datetime) -> str:
     if trial.datetime_start is None or TAKEN_FROM in trial.user_attrs:
         return ""
     return f"{((trial.datetime_complete or now) - trial.datetime_start).total_seconds():.1f} s"
-
-
-def _rank(trial: FrozenTrial) -> tuple[float, float, int]:
-    value = trial.value if trial.value is not None else float("-inf")
-    return -value, trial.user_attrs.get(LOSS, float("inf")), trial.number
 
 
 def _clock(span: timedelta) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from varml.config.objectives import AUTO
 from varml.config.params import Params
 from varml.config.space import apply_values
 
@@ -16,8 +17,9 @@ def with_metric(params: Params, rows: pd.DataFrame) -> Params:
 
     ``macro_f1`` where classes differ more than :data:`MAX_IMBALANCE` times in size, else ``top1``.
     """
-    if params.search.metric != "auto":
+    if params.search.metric != AUTO:
         return params
     sizes = rows["label"].value_counts()
     unbalanced = sizes.max() > MAX_IMBALANCE * sizes.min()
-    return apply_values(params, {"search.metric": "macro_f1" if unbalanced else "top1"})
+    metric = "macro_f1" if unbalanced else "top1"
+    return apply_values(params, {"search.objectives": [metric, *params.search.objectives[1:]]})

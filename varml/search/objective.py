@@ -18,6 +18,7 @@ from varml.config.space import apply_values
 from varml.data.dataset import FeatureSet
 from varml.data.splits import Positions
 from varml.metrics.classification import METRICS, accuracy, cross_entropy, mean_score
+from varml.search.latency import latency_ms
 from varml.search.pruners import Credits, Pruner, pruner_of
 from varml.training.cross_validation import FoldResult, cross_validate
 from varml.training.loop import EpochMetrics, OnEpoch, Probabilities
@@ -42,7 +43,13 @@ class TrialResult:
     fold_scores: list[float] = field(default_factory=list)
     fold_losses: list[float] = field(default_factory=list)
     fold_epochs: list[list[EpochMetrics]] = field(default_factory=list)
+    latency_ms: float | None = None  # of its model, where that is weighed too
     pruned: bool = False
+
+    @property
+    def outcome(self) -> list[float]:
+        """What the study is told, an objective each."""
+        return [self.score] if self.latency_ms is None else [self.score, self.latency_ms]
 
     @property
     def score(self) -> float:
@@ -69,7 +76,7 @@ class TrialResult:
 
 @dataclass(frozen=True)
 class Objective:
-    """The function that the study maximises.
+    """The function that the study maximises, and the latency that it minimises beside it where that is asked for.
 
     ``load`` gives the frozen features of a backbone, ``load_fold`` what trials see of it in a fold where that differs:
     features that are adapted to the training part of the fold. ``num_workers`` processes train folds at the same time.
@@ -93,6 +100,8 @@ class Objective:
             return result
         if result.streams and len(self.folds) > 1:
             self._fit_weight(result, data)
+        if params.search.weighs_latency:
+            result.latency_ms = latency_ms(params, data)
         return result
 
     def _validate(self, trial: optuna.Trial, result: TrialResult, data: FeatureSet, params: Params) -> None:
@@ -107,7 +116,8 @@ class Objective:
         )
         for fold in validated:
             self._take(result, fold, data)
-            if not pruner.watches_epochs:
+            # Optuna stops no trial of several objectives, and refuses to be asked.
+            if not (pruner.watches_epochs or self.params.search.weighs_latency):
                 self._report(trial, pruner, fold, data)
 
     def _watch(self, trial: optuna.Trial, result: TrialResult) -> OnEpoch:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from functools import lru_cache, partial
+from typing import Any
 
 import pandas as pd
 
+from varml.config.objectives import LATENCY
 from varml.config.params import Params
 from varml.config.params import Search as SearchParams
 from varml.config.space import backbones_of, mirrors, searched_values
@@ -20,9 +22,10 @@ from varml.ground.engine import resolve_num_workers
 from varml.ground.paths import MANIFEST, state_folder
 from varml.ground.plugins import plugin_digests
 from varml.models.feature_files import feature_files
+from varml.search.latency_memory import device
 from varml.search.metric import with_metric
 from varml.search.objective import LoadFeatures, LoadFoldFeatures, Objective
-from varml.search.pruners import canonical_pruner
+from varml.search.pruners import acting_pruner, canonical_pruner
 from varml.search.samplers import canonical_sampler
 from varml.search.shared_study import Work
 from varml.search.terms import Terms
@@ -92,11 +95,10 @@ def study_name(terms: Terms, search: SearchParams) -> str:
 
 def study_terms(rows: pd.DataFrame, params: Params, backbones: list[str]) -> Terms:
     """Return what trials must have in common to be compared."""
-    search = params.search
     evaluation = content_key(
         version=VERSION,
         seed=params.seed,
-        protocol=[search.metric, search.validation, search.num_folds, canonical_pruner(search.pruner)],
+        protocol=_protocol(params),
         data=rows[["video_id", "label", "group", "split"]].to_numpy().tolist(),
         # A fusion of the user's own may be another one under the same name.
         plugins=plugin_digests(params.plugins) if params.plugins else [],
@@ -111,6 +113,12 @@ def study_terms(rows: pd.DataFrame, params: Params, backbones: list[str]) -> Ter
         for name in backbones
     }
     return Terms(evaluation, features, searched_values(params))
+
+
+def _protocol(params: Params) -> list[Any]:
+    search = params.search
+    latency = [LATENCY, device()] if search.weighs_latency else []  # figures of two devices do not compare
+    return [search.metric, search.validation, search.num_folds, canonical_pruner(acting_pruner(params)), *latency]
 
 
 def _feature_names(rows: pd.DataFrame, params: Params, backbone: str) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from optuna.trial import FrozenTrial, TrialState
 
 from varml.search.shared_study import SharedStudy
-from varml.search.study import ranked_trials
+from varml.search.study import value_of
 from varml.search.trial_words import outcome_of, short_values
 from varml.search.watch import Watch
 
@@ -36,7 +36,7 @@ class Reporter:
         self.write()
 
     def _line(self, trial: FrozenTrial, count: int) -> str:
-        best = ranked_trials(self.shared.study)
-        top = f"{best[0].value:.3f}" if best else "none"
+        best = self.shared.ranked()
+        top = f"{value_of(best[0]):.3f}" if best else "none"
         total = max(count, self.shared.num_trials)
         return f"trial {count}/{total}: {outcome_of(trial)} (best {top}) {short_values(trial)}"

@@ -12,7 +12,8 @@ import pandas as pd
 from optuna.trial import FrozenTrial
 from ruamel.yaml import YAML
 
-from varml.config.params import Params
+from varml.config.objectives import LATENCY
+from varml.config.params import Params, Train
 from varml.config.space import apply_values
 from varml.data.manifest import write_table
 from varml.errors import SearchError
@@ -21,8 +22,9 @@ from varml.metrics.calibration import expected_calibration_error
 from varml.metrics.paired import mcnemar
 from varml.search.candidates import Candidate, candidate_of
 from varml.search.confirmation import Confirmation
+from varml.search.latency_results import BUDGET, latency_columns, latency_entry, latency_rule
 from varml.search.run import SearchResult
-from varml.search.study import LOSS, REASON
+from varml.search.study import LOSS, REASON, value_of
 from varml.training.calibration import cross_calibrated
 from varml.training.loop import Probabilities
 from varml.training.out_of_fold import OutOfFold, write_oof
@@ -41,7 +43,7 @@ def write_results(
     """Write the five outs of a search, by what its ``confirmation`` found where there was one."""
     content = best_content(result, params, confirmation)
     _write_yaml(best, content)
-    write_table(trials, trials_table(result.trials))
+    write_table(trials, trials_table(result.trials, result.front))
     write_oof(oof, confirmation.oof if confirmation else result.oof)
     write_json(baseline, asdict(result.baseline))
     write_json(metrics, search_metrics(result, content))
@@ -53,6 +55,7 @@ def search_metrics(result: SearchResult, best: dict[str, Any]) -> dict[str, Any]
     first = best["ranked"][0]
     return {
         "value": first["value"],
+        **({LATENCY: first[LATENCY]} if LATENCY in first else {}),
         "metric": best["metric"],
         "baseline": best["baseline"],
         "num_trials": len(result.trials),
@@ -82,8 +85,12 @@ def best_content(result: SearchResult, params: Params, confirmation: Confirmatio
         "baseline": round(baseline, 6),
         "beats_baseline": bool(ranked[0].value > baseline),
         **_second(oof),
+        **latency_rule(result, params),
         **(_confirmed(confirmation) if confirmation else {}),
-        "ranked": [_entry(one, oof, said) for one, said in zip(ranked, oof.probabilities, strict=True)],
+        "ranked": [
+            {**_entry(one, oof, said), **latency_entry(result, one.trial)}
+            for one, said in zip(ranked, oof.probabilities, strict=True)
+        ],
     }
 
 
@@ -154,13 +161,24 @@ def is_confirmed(best: dict[str, Any], rank: int) -> bool:
     return bool(best["ranked"][rank].get("confirmed", False))
 
 
-def trials_table(trials: list[FrozenTrial]) -> pd.DataFrame:
-    """Return one row per ended trial: number, state, value, log_loss, reason, and a column for each dimension."""
+def allowed_training(params: Params, best: dict[str, Any]) -> Train:
+    """Return ``params.train``, without an ensemble where a budget of latency was kept: its members take their time."""
+    if BUDGET not in best:
+        return params.train
+    return apply_values(params, {"train.ensemble.max_members": 1}).train
+
+
+def trials_table(trials: list[FrozenTrial], front: list[FrozenTrial] | None = None) -> pd.DataFrame:
+    """Return one row per ended trial: number, state, value, log_loss, reason, and a column for each dimension.
+
+    Where latency is weighed and Pareto's ``front`` is therefore given, latency_ms and pareto stand behind the value.
+    """
     rows = [
         {
             "number": trial.number,
             "state": trial.state.name,
-            "value": trial.value if trial.state.name == "COMPLETE" else None,
+            "value": value_of(trial) if trial.state.name == "COMPLETE" else None,
+            **latency_columns(trial, front),
             "log_loss": trial.user_attrs.get(LOSS),
             "reason": trial.user_attrs.get(REASON, ""),
             **trial.params,

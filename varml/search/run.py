@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import optuna
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from varml.errors import SearchError
 from varml.search.baseline import Baseline, validate_baseline
 from varml.search.crew import Crew
 from varml.search.kept_predictions import kept_predictions
+from varml.search.latency import measure_backbones
 from varml.search.objective import Objective
+from varml.search.pruners.base import NONE
 from varml.search.reporter import Reporter
 from varml.search.search_log import SearchLog
 from varml.search.shared_study import SharedStudy, Work
-from varml.search.study import commonest_reason, failed_trials
+from varml.search.study import commonest_reason, failed_trials, latency_of, value_of
 from varml.search.watch import watched
 from varml.search.worker import work_on
 from varml.tracking.runs import TrackedRun
@@ -35,6 +37,7 @@ class SearchResult:
     ranked: list[FrozenTrial]
     oof: OutOfFold
     baseline: Baseline
+    front: list[FrozenTrial] = field(default_factory=list)  # Pareto's, where latency is weighed too
 
 
 def run_search(work: Work, parent: TrackedRun) -> SearchResult:
@@ -43,18 +46,22 @@ def run_search(work: Work, parent: TrackedRun) -> SearchResult:
     All is logged under the run ``parent``. Raises SearchError where no trial is complete or too many failed, and
     TrackingError where MLflow did not answer in the end; the trials are kept then, too.
     """
-    shared, objective = SharedStudy.open(work), work.make_objective()
+    search, shared, objective = work.params.search, SharedStudy.open(work), work.make_objective()
     shared.forgive()
+    if search.weighs_latency:
+        _set_pruner_aside(search.pruner.name)
+        measure_backbones(work.params)
     baseline = validate_baseline(work.params, objective)
     with (
         SearchLog(shared, parent, baseline).kept() as write,
-        watched(shared.num_trials, work.params.search.num_workers) as watch,
+        watched(shared.num_trials, search.num_workers, search.latency_budget_ms) as watch,
     ):
         _run_trials(shared, objective, Reporter(shared, watch, write))
     ranked = shared.ranked()
     if not ranked:
-        raise SearchError(_why_none(shared.ended()))
-    return SearchResult(shared.ended(), ranked, _out_of_fold(shared, objective, ranked), baseline)
+        raise SearchError(_why_none(shared.ended(), search.latency_budget_ms))
+    front = shared.pareto_front() if search.weighs_latency else []
+    return SearchResult(shared.ended(), ranked, _out_of_fold(shared, objective, ranked), baseline, front)
 
 
 def _run_trials(shared: SharedStudy, objective: Objective, look: Reporter) -> None:
@@ -71,6 +78,11 @@ def _run_trials(shared: SharedStudy, objective: Objective, look: Reporter) -> No
     _stop_where_too_many_failed(shared)
     if time.time() > until and not shared.is_complete():
         print(f"the search ends after search.timeout_sec, with {len(shared.ended())} trials", flush=True)
+
+
+def _set_pruner_aside(name: str) -> None:
+    if name != NONE:
+        print(f"search.pruner {name} is set aside: beside latency_ms no trial is stopped before its end", flush=True)
 
 
 def _stop_where_too_many_failed(shared: SharedStudy) -> None:
@@ -96,7 +108,15 @@ def _predictions(shared: SharedStudy, objective: Objective, trial: FrozenTrial) 
     return objective(optuna.trial.FixedTrial(trial.params), trial.params).oof
 
 
-def _why_none(ended: list[FrozenTrial]) -> str:
+def _why_none(ended: list[FrozenTrial], budget_ms: float | None) -> str:
     if not ended:
         return "no trial has ended within search.timeout_sec; raise it"
+    complete = [trial for trial in ended if trial.state == TrialState.COMPLETE]
+    if complete:
+        fastest = min(complete, key=lambda trial: latency_of(trial) or 0.0)
+        return (
+            f"no trial keeps to search.latency_budget_ms, {budget_ms:g}: the fastest, number {fastest.number}, takes "
+            f"{latency_of(fastest):g} ms and reached {value_of(fastest):.3f}; raise the budget, or give the space "
+            "faster backbones and more trials; those that have ended are kept"
+        )
     return f"no trial is complete; {commonest_reason(ended)}; mend that or change the space"

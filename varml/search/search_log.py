@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from varml.errors import TrackingError
 from varml.search.baseline import Baseline
 from varml.search.shared_study import SharedStudy
+from varml.search.study import is_within, value_of
 from varml.search.trial_runs import TRIAL, log_trial
 from varml.tracking.runs import KIND, TrackedRun, children, create_run, delete_unfinished_children
 from varml.tracking.store import ping_store, tracking_errors
@@ -81,7 +82,9 @@ class SearchLog:
                 written.add(str(trial.number))
 
     def _log_best(self, ended: list[FrozenTrial]) -> None:
-        values = [trial.value for trial in ended if trial.state == TrialState.COMPLETE and trial.value is not None]
+        budget = self._shared.work.params.search.latency_budget_ms
+        complete = [trial for trial in ended if trial.state == TrialState.COMPLETE]
+        values = [value_of(trial) for trial in complete if is_within(trial, budget)]
         if values:
             self._parent.log_metrics({"best_value": max(values)}, step=len(ended))
 

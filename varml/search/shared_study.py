@@ -108,7 +108,7 @@ class SharedStudy:
                 self.study.tell(trial, state=TrialState.PRUNED)
                 return
             keep_predictions(self.kept, trial.number, result.oof)
-            self.study.tell(trial, result.score)
+            self.study.tell(trial, result.outcome)
             forget_others(self.kept, [trial.number for trial in self.ranked()])
 
     def fail(self, trial: optuna.Trial, reason: str) -> None:
@@ -147,8 +147,13 @@ class SharedStudy:
         return ended_trials(self.study)
 
     def ranked(self) -> list[FrozenTrial]:
-        """Return the best of the complete trials, as many as are kept, best first."""
-        return ranked_trials(self.study)[: self.work.params.search.num_ranked]
+        """Return the best of the complete trials within the budget of latency, as many as are kept, best first."""
+        search = self.work.params.search
+        return ranked_trials(self.study, search.latency_budget_ms)[: search.num_ranked]
+
+    def pareto_front(self) -> list[FrozenTrial]:
+        """Return the complete trials to which no other is better in one objective and as good in the other."""
+        return list(self.study.best_trials)
 
     def lock(self) -> AbstractContextManager[None]:
         """Hold what all who work on the study hold in turns; not to be held twice."""

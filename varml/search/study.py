@@ -15,7 +15,7 @@ from varml.config.params import Params
 from varml.errors import SearchError
 from varml.search.pruners import make_pruner
 from varml.search.samplers import make_sampler
-from varml.search.storage import has_storage, open_storage
+from varml.search.storage import experimental, has_storage, open_storage
 
 # User attributes of a trial.
 REASON = "reason"
@@ -32,9 +32,14 @@ FORGIVEN = "forgiven"
 
 def open_study(storage: BaseStorage, name: str, params: Params) -> optuna.Study:
     """Return the study ``name``, created if need be."""
-    return optuna.create_study(
-        storage=storage, study_name=name, direction="maximize", load_if_exists=True, pruner=make_pruner(params)
+    directions = ["maximize", "minimize"] if params.search.weighs_latency else ["maximize"]
+    study = optuna.create_study(
+        storage=storage, study_name=name, directions=directions, load_if_exists=True, pruner=make_pruner(params)
     )
+    if params.search.weighs_latency and not study.metric_names:
+        with experimental():
+            study.set_metric_names(params.search.objectives)
+    return study
 
 
 def load_study(folder: Path, name: str) -> optuna.Study:
@@ -101,14 +106,31 @@ def failed_trials(study: optuna.Study) -> list[FrozenTrial]:
     return [trial for trial in ended_trials(study) if trial.state == TrialState.FAIL]
 
 
-def ranked_trials(study: optuna.Study) -> list[FrozenTrial]:
-    """Return the complete trials, best first."""
-    return by_rank(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
+def ranked_trials(study: optuna.Study, budget_ms: float | None = None) -> list[FrozenTrial]:
+    """Return the complete trials within a budget of latency, best first: by value, then by loss, then the earlier."""
+    return by_rank(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)), budget_ms)
 
 
-def by_rank(complete: Iterable[FrozenTrial]) -> list[FrozenTrial]:
-    """Return trials that are ``complete``, best first: by value, then by loss, then the earlier."""
-    return sorted(complete, key=lambda t: (-_value(t), t.user_attrs.get(LOSS, float("inf")), t.number))
+def by_rank(complete: Iterable[FrozenTrial], budget_ms: float | None = None) -> list[FrozenTrial]:
+    """Return those of the ``complete`` trials that are within a budget of latency, best first."""
+    within = [trial for trial in complete if is_within(trial, budget_ms)]
+    return sorted(within, key=lambda t: (-value_of(t), t.user_attrs.get(LOSS, float("inf")), t.number))
+
+
+def value_of(trial: FrozenTrial) -> float:
+    """Return the metric that a complete trial reached."""
+    return float(trial.values[0])
+
+
+def latency_of(trial: FrozenTrial) -> float | None:
+    """Return the latency in ms of a complete trial, or None where its study does not weigh it."""
+    return float(trial.values[1]) if len(trial.values) > 1 else None
+
+
+def is_within(trial: FrozenTrial, budget_ms: float | None) -> bool:
+    """Return whether a complete trial takes no longer than the budget, if there is one."""
+    latency = latency_of(trial)
+    return budget_ms is None or latency is None or latency <= budget_ms
 
 
 def taken_over(study: optuna.Study) -> list[FrozenTrial]:
@@ -142,7 +164,3 @@ def commonest_reason(trials: list[FrozenTrial]) -> str:
 
 def _forgiven(study: optuna.Study) -> list[int]:
     return list(study.user_attrs.get(FORGIVEN, []))
-
-
-def _value(trial: FrozenTrial) -> float:
-    return float(trial.value) if trial.value is not None else float("-inf")

@@ -85,7 +85,7 @@ def _add(
     study.add_trial(
         create_trial(
             state=trial.state,
-            value=trial.value if trial.state == TrialState.COMPLETE else None,
+            values=trial.values if trial.state == TrialState.COMPLETE else None,
             params=values,
             distributions=fixed.distributions,
             user_attrs={**trial.user_attrs, TAKEN_FROM: f"{earlier.study_name} #{trial.number}"},

@@ -7,7 +7,8 @@ from datetime import datetime
 
 from optuna.trial import FrozenTrial, TrialState
 
-from varml.search.study import EPOCHS, FOLD_SCORES, REASON, TAKEN_FROM
+from varml.config.objectives import LATENCY
+from varml.search.study import EPOCHS, FOLD_SCORES, REASON, TAKEN_FROM, latency_of, value_of
 from varml.search.trial_words import outcome_of
 from varml.tracking.runs import KIND, Point, Status, TrackedRun, create_run
 
@@ -40,8 +41,10 @@ def _name(trial: FrozenTrial) -> str:
 
 def _points(trial: FrozenTrial) -> list[Point]:
     points: list[Point] = []
-    if trial.state == TrialState.COMPLETE and trial.value is not None:
-        points.append(("value", trial.value, 0))
+    if trial.state == TrialState.COMPLETE:
+        points.append(("value", value_of(trial), 0))
+        latency = latency_of(trial)
+        points += [] if latency is None else [(LATENCY, latency, 0)]
     points += [("fold_score", score, fold) for fold, score in enumerate(trial.user_attrs.get(FOLD_SCORES, []))]
     for name, values in trial.user_attrs.get(EPOCHS, {}).items():
         points += [(name, value, epoch) for epoch, value in enumerate(values)]

@@ -6,12 +6,15 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from varml.search.study import latency_of, value_of
+
 
 def outcome_of(trial: FrozenTrial) -> str:
-    """Return the value of a complete trial, or the state of another."""
+    """Return the value of a complete trial, and its latency where it is weighed, or the state of another."""
     # Optuna gives a pruned trial the last thing reported as its value, which here is one video.
     if trial.state == TrialState.COMPLETE:
-        return f"{trial.value:.3f}"
+        latency = latency_of(trial)
+        return f"{value_of(trial):.3f}" + ("" if latency is None else f" in {latency:.1f} ms")
     return trial.state.name.lower()
 
 

@@ -27,16 +27,17 @@ class Watch:
 
 
 @contextmanager
-def watched(total: int, num_workers: int) -> Iterator[Watch]:
+def watched(total: int, num_workers: int, budget_ms: float | None = None) -> Iterator[Watch]:
     """Give a :class:`Watch` for a search of ``total`` trials, ``num_workers`` at the same time.
 
+    With a budget of latency, the best trial is the best one that keeps to it.
     In a terminal the table is drawn anew until the block ends, and its last state stays there; what is printed in the
     meantime appears above it. Elsewhere (CI, log files) the lines are printed and there is no table.
     """
     if not sys.stdout.isatty():
         yield Watch(lambda trials: None, lambda line: print(line, flush=True))
         return
-    table = _LiveTable(total, num_workers, datetime.now())
+    table = _LiveTable(total, num_workers, budget_ms, datetime.now())
     with Live(get_renderable=table.drawn, refresh_per_second=REFRESHES_A_SECOND, console=Console(highlight=False)):
         yield Watch(table.show, lambda line: None)
 
@@ -45,6 +46,7 @@ def watched(total: int, num_workers: int) -> Iterator[Watch]:
 class _LiveTable:
     total: int
     num_workers: int
+    budget_ms: float | None
     begun: datetime
     trials: Sequence[FrozenTrial] = ()
 
@@ -53,4 +55,5 @@ class _LiveTable:
 
     def drawn(self) -> RenderableType:
         # In a thread of rich's own, which therefore reads no study.
-        return progress_table(Progress(self.trials, self.total, self.num_workers, self.begun, datetime.now()))
+        now = datetime.now()
+        return progress_table(Progress(self.trials, self.total, self.num_workers, self.begun, now, self.budget_ms))

@@ -17,6 +17,7 @@ from varml.search.parts import canonical, configured
 from varml.search.storage import experimental
 
 PATH = "search.pruner"
+NONE = "none"
 # (N,), of each validation video of a fold: 0 where it was not recognised, else what it counts, over all folds 1 on
 # average
 Credits = npt.NDArray[np.floating]
@@ -45,8 +46,13 @@ pruners: Registry[type[Pruner]] = Registry("pruner", "varml.search.pruners")
 
 
 def pruner_of(params: Params) -> Pruner:
-    """Return the part that params.yaml names; raises UnknownNameError or ConfigError where there is none such."""
-    return configured(pruners, params.search.pruner, PATH)
+    """Return the part that prunes trials; raises UnknownNameError or ConfigError where there is none such."""
+    return configured(pruners, acting_pruner(params), PATH)
+
+
+def acting_pruner(params: Params) -> Part:
+    """Return what params.yaml names, or ``none`` beside latency: a trial that is worse by the metric may be faster."""
+    return Part(name=NONE) if params.search.weighs_latency else params.search.pruner
 
 
 def make_pruner(params: Params) -> optuna.pruners.BasePruner:

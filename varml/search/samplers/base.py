@@ -26,6 +26,7 @@ class Sampler(Section, ABC):
     it therefore reads from the trials of the study, or keeps in their attributes, and never in itself alone.
     """
 
+    several_objectives: ClassVar[bool] = True  # whether it draws for several at once
     refused: ClassVar[dict[str, str]] = {
         "seed": "follows from the seed of params.yaml and the number of the trial; leave it out"
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import optuna
 from pydantic import Field, model_validator
 
@@ -16,6 +18,8 @@ class CmaEs(Sampler):
     on with a distribution that holds them. Pruned trials are left out, for the last thing that they report may be one
     video. Hansen, "The CMA Evolution Strategy: A Tutorial", 2016, arXiv:1604.00772.
     """
+
+    several_objectives: ClassVar[bool] = False
 
     n_startup_trials: int = Field(default=NUM_STARTUP_TRIALS, ge=1, description="drawn by TPE before it learns")
     popsize: int | None = Field(default=None, ge=2, description="trials of a generation; null: 4 + 3 ln(dimensions)")
