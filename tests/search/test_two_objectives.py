@@ -144,10 +144,7 @@ def test_a_pruner_that_is_set_aside_is_told(weighed: Made, two: Params, capsys: 
     assert "set aside" not in capsys.readouterr().out
 
 
-def test_two_workers_share_what_was_measured(
-    weighed: Made, two: Params, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as many as this process has
+def test_two_workers_share_what_was_measured(weighed: Made, two: Params, project: Path, tmp_path: Path) -> None:
     memory = project / ".varml" / "latency.json"
     memory.unlink()
     made = make(apply_values(two, {"search.num_workers": 2}), tmp_path)

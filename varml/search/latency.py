@@ -14,7 +14,6 @@ import numpy as np
 import torch
 
 from varml.config.params import Params
-from varml.config.space import backbones_of
 from varml.config.views import list_views, stored_views
 from varml.data.dataset import FeatureSet
 from varml.ground.plugins import plugin_digests
@@ -32,31 +31,24 @@ IDLE = {"backbone", "dropout", "stream_dropout"}
 NUM_DIGITS = 2  # of milliseconds, after the point
 
 
-def measure_backbones(params: Params) -> None:
-    """Measure every backbone of the space before trials run, whose work would make them look slower."""
-    for name in backbones_of(params):
-        for stream in STREAMS:
-            _backbone_ms(params, name, stream)
-
-
 def latency_ms(params: Params, data: FeatureSet) -> float:
     """Return how many milliseconds the model of a trial with ``params`` takes for a video of ``data`` on this device.
 
     Raises ModelError where timm does not build its backbone.
     """
     num_looks = len(stored_views(list_views(params.views, params.train.mirror)))
-    seen = [_backbone_ms(params, params.model.backbone, stream) for stream in fusions[params.model.fusion].streams]
+    seen = [_backbone_ms(params, stream) for stream in fusions[params.model.fusion].streams]
     return round(num_looks * sum(seen) + _head_ms(params, data), NUM_DIGITS)
 
 
-def _backbone_ms(params: Params, name: str, stream: str) -> float:
+def _backbone_ms(params: Params, stream: str) -> float:
     """Return what the backbone takes for the images of a stream of a video in one view, all clips at once."""
     features, frames = params.features, params.frames
     shape = (frames.num_segments, RGB)
     if stream == "flow":
         kind, per_segment = features.flow_images, frames.frames_per_segment
         shape = num_flow_images(kind, frames.num_segments, per_segment), flow_channels(kind, per_segment)
-    size = features.image_size_px
+    name, size = params.model.backbone, features.image_size_px
 
     def make() -> Run:
         backbone, images = build_backbone(name, size, None, shape[1]), torch.rand(*shape, size, size)

@@ -22,6 +22,7 @@ from filelock import FileLock
 from varml.ground.atomic import write_json
 from varml.ground.content_key import content_key
 from varml.ground.paths import state_folder
+from varml.ground.threads import one_thread
 
 NAME = "latency.json"
 # Memory is given out and kernels are chosen in the first runs.
@@ -33,8 +34,11 @@ _CPU_INFO = Path("/proc/cpuinfo")
 
 
 def remembered_ms(make: Callable[[], Run], **of: Any) -> float:
-    """Return the milliseconds that what ``make`` returns takes on this device, the median of several runs.
+    """Return the milliseconds that what ``make`` returns takes of one core of this device, the median of several runs.
 
+    They are those in which the core is at it: on a machine that has other work to do, time on the clock of several
+    threads that wait for each other was a hundred times too long, and told the slower of two networks from the faster
+    no more. What is run must do all of its work in its own thread.
     ``of`` is what it depends on, anything JSON writes: what was measured of it before is not measured again, whoever
     did it in this project. One process measures at a time.
     """
@@ -49,23 +53,23 @@ def remembered_ms(make: Callable[[], Run], **of: Any) -> float:
 
 
 def device() -> dict[str, Any]:
-    """Return what a latency depends on beside the network: the processor, torch's threads, and versions."""
+    """Return what a latency depends on beside the network: the processor, the one thread, and versions."""
     versions = {name: version(name) for name in ("torch", "timm")}
-    return {"processor": _processor(), "threads": torch.get_num_threads(), **versions}
+    return {"processor": _processor(), "threads": 1, **versions}
 
 
 def _measure(make: Callable[[], Run]) -> float:
     # What is drawn here must not change what a training draws after it.
-    with torch.random.fork_rng(devices=[]):
+    with one_thread(), torch.random.fork_rng(devices=[]):
         run = make()
         taken = [_milliseconds(run) for _ in range(NUM_WARM_UPS + NUM_RUNS)]
     return round(statistics.median(taken[NUM_WARM_UPS:]), NUM_DIGITS)
 
 
 def _milliseconds(run: Run) -> float:
-    start = time.perf_counter()
+    start = time.thread_time()
     run()
-    return (time.perf_counter() - start) * 1000
+    return (time.thread_time() - start) * 1000
 
 
 def _read(file: Path) -> dict[str, Any]:

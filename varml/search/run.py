@@ -13,7 +13,6 @@ from varml.errors import SearchError
 from varml.search.baseline import Baseline, validate_baseline
 from varml.search.crew import Crew
 from varml.search.kept_predictions import kept_predictions
-from varml.search.latency import measure_backbones
 from varml.search.objective import Objective
 from varml.search.pruners.base import NONE
 from varml.search.reporter import Reporter
@@ -50,7 +49,6 @@ def run_search(work: Work, parent: TrackedRun) -> SearchResult:
     shared.forgive()
     if search.weighs_latency:
         _set_pruner_aside(search.pruner.name)
-        measure_backbones(work.params)
     baseline = validate_baseline(work.params, objective)
     with (
         SearchLog(shared, parent, baseline).kept() as write,
