@@ -24,8 +24,8 @@ from optuna.trial import FrozenTrial, TrialState
 from benchmarks.report import Figure
 from benchmarks.search_memory import make_features
 from benchmarks.search_project import run_search, set_values
-from varml.search.claims import OWNER
-from varml.search.storage import JOURNAL
+from varml.search.parallel.claims import OWNER
+from varml.search.parallel.storage import JOURNAL
 from varml.search.study import REASON, ended_trials
 from varml.tracking.store import import_mlflow
 

@@ -5,8 +5,8 @@ import sys
 from pipelines._stage import run_stage
 from varml.config.params import Params
 from varml.ground.paths import BASELINE, BEST, OOF, SEARCH_METRICS, TRIALS
-from varml.search.confirmation import confirm_project
-from varml.search.plots import log_plots
+from varml.search.confirmation.confirm import confirm_project
+from varml.search.plots.log import log_plots
 from varml.search.project_data import project_work
 from varml.search.results import write_results
 from varml.search.run import run_search

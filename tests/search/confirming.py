@@ -17,7 +17,7 @@ from searching import Load, Made, terms_of
 from varml.config import Params
 from varml.data.dataset import FeatureSet
 from varml.errors import StoreError, TrainingError
-from varml.search.confirmation import Confirmation, Confirmer
+from varml.search.confirmation.confirm import Confirmation, Confirmer
 from varml.search.objective import Objective
 from varml.search.results import write_results
 from varml.tracking.runs import TrackedRun

@@ -29,9 +29,9 @@ from varml.config import Params
 from varml.config.space import apply_values
 from varml.errors import StoreError
 from varml.metrics.classification import accuracy
-from varml.search.candidates import Candidate
-from varml.search.confirmation import correlation_of
-from varml.search.kept_trainings import kept_training
+from varml.search.confirmation.candidates import Candidate
+from varml.search.confirmation.confirm import correlation_of
+from varml.search.confirmation.kept_trainings import kept_training
 from varml.search.results import best_content, is_confirmed, ranked_params, read_best
 from varml.tracking.runs import children
 from varml.training.out_of_fold import read_oof

@@ -9,9 +9,9 @@ import pytest
 from varml.config import Params
 from varml.config.part import Part
 from varml.config.space import apply_values
+from varml.search.parallel.storage import experimental
 from varml.search.pruners import Credits, make_pruner, pruners
 from varml.search.pruners.wilcoxon import MAX_STEPS_PER_FOLD
-from varml.search.storage import experimental
 
 NUM_VIDEOS, NUM_FOLDS, NUM_EPOCHS = 20, 4, 9
 NUM_EARLIER = 12

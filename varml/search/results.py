@@ -20,8 +20,8 @@ from varml.errors import SearchError
 from varml.ground.atomic import write_bytes, write_json
 from varml.metrics.calibration import expected_calibration_error
 from varml.metrics.paired import mcnemar
-from varml.search.candidates import Candidate, candidate_of
-from varml.search.confirmation import Confirmation
+from varml.search.confirmation.candidates import Candidate, candidate_of
+from varml.search.confirmation.confirm import Confirmation
 from varml.search.latency_results import BUDGET, latency_columns, latency_entry, latency_rule
 from varml.search.run import SearchResult
 from varml.search.study import LOSS, REASON, value_of

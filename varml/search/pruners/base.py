@@ -13,8 +13,8 @@ from varml.config.params import Params, Section
 from varml.config.part import Part
 from varml.config.space import max_epochs
 from varml.ground.registry import Registry
+from varml.search.parallel.storage import experimental
 from varml.search.parts import canonical, configured
-from varml.search.storage import experimental
 
 PATH = "search.pruner"
 NONE = "none"

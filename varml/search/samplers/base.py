@@ -10,8 +10,8 @@ import optuna
 from varml.config.params import Section
 from varml.config.part import Part
 from varml.ground.registry import Registry
+from varml.search.parallel.storage import experimental
 from varml.search.parts import canonical, configured
-from varml.search.storage import experimental
 
 PATH = "search.sampler"
 # Before so many trials have ended, no sampler learns: those of the first wave, which is usually longer, are among them.

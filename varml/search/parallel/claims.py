@@ -22,7 +22,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from varml.search.storage import HEARTBEAT_SEC, experimental
+from varml.search.parallel.storage import HEARTBEAT_SEC, experimental
 from varml.search.study import DEATHS, REASON, queue_again
 
 # User attribute of a trial: who runs it.

@@ -26,7 +26,7 @@ from varml.data.splits import Positions
 from varml.errors import StoreError
 from varml.ground.content_key import content_key
 from varml.ground.engine import map_isolated, resolve_num_workers
-from varml.search.kept_trainings import (
+from varml.search.confirmation.kept_trainings import (
     Training,
     forget_checkpoints,
     keep_failure,

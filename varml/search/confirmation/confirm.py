@@ -23,14 +23,14 @@ from varml.data.validation import TRAINING_SPLITS, confirming_folds
 from varml.ground.paths import MANIFEST
 from varml.metrics.rank_correlation import RankCorrelation, rank_correlation
 from varml.search.baseline import validate_baseline
-from varml.search.candidates import Candidate, candidate_of
-from varml.search.confirmation_runs import ConfirmationRuns
-from varml.search.confirmed_set import confirmed_trials
-from varml.search.end_to_end_trainings import Attempt, Trainer, TrainFold
+from varml.search.confirmation.candidates import Candidate, candidate_of
+from varml.search.confirmation.confirmation_runs import ConfirmationRuns
+from varml.search.confirmation.confirmed_set import confirmed_trials
+from varml.search.confirmation.end_to_end_trainings import Attempt, Trainer, TrainFold
 from varml.search.kept_predictions import keep_predictions, kept_predictions
 from varml.search.objective import Objective
+from varml.search.parallel.shared_study import Work
 from varml.search.run import SearchResult
-from varml.search.shared_study import Work
 from varml.search.terms import Terms
 from varml.tracking.runs import TrackedRun
 from varml.training.cross_validation import FoldResult

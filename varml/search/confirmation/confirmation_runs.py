@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from varml.metrics.rank_correlation import RankCorrelation
-from varml.search.candidates import Candidate
-from varml.search.end_to_end_trainings import Attempt
+from varml.search.confirmation.candidates import Candidate
+from varml.search.confirmation.end_to_end_trainings import Attempt
 from varml.tracking.runs import KIND, Point, TrackedRun, children, create_run
 
 CONFIRMATION = "confirmation"
