@@ -22,7 +22,7 @@ from varml.ground.paths import MANIFEST, PARAMS, PLUGINS, WEIGHTS
 OUTS = ["best.yaml", "oof.npz", "trials.csv", "baseline.json"]
 VALUES = {
     "features.adapt": "none", "search.space": {"model": {"fusion": {"choices": ["rgb", "flow"]}}},
-    "search.num_trials": 2, "search.pruner": "none", "search.metric": "top1", "train.num_epochs": 2,
+    "search.num_trials": 2, "search.pruner": "none", "search.objectives": ["top1"], "train.num_epochs": 2,
     "train.precision": "float32", "train.finetune.num_epochs": 3, "train.finetune.batch_size": 4,
     "train.finetune.lr": 1e-2, "search.confirm.top_k": 1, "search.confirm.num_folds": 2,
 }  # fmt: skip

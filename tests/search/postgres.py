@@ -7,6 +7,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,13 +32,18 @@ def why_not() -> str | None:
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[str]:
-    """Yield the address of an empty database; the server and its files in ``folder`` end with the block."""
-    data, port = folder / "data", _free_port()
-    data.mkdir(parents=True)
+def server() -> Iterator[str]:
+    """Yield the address of an empty database; the server and its files end with the block."""
+    # Not among pytest's folders, which are their owner's alone.
+    with tempfile.TemporaryDirectory(prefix="varml-postgres-") as folder, _started(Path(folder)) as address:
+        yield address
+
+
+@contextmanager
+def _started(data: Path) -> Iterator[str]:
+    port = _free_port()
     if os.getuid() == 0:
         shutil.chown(data, USER)
-        _let_through(data)
     _run("initdb", "--pgdata", str(data), "--username", USER, "--auth", "trust", "--no-sync")
     options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
     _run("pg_ctl", "--pgdata", str(data), "--wait", "-o", options, "--log", str(data / "log"), "start")
@@ -56,13 +62,6 @@ def _run(program: str, *arguments: str) -> None:
     # The server inherits what it is started with: a pipe would stay open as long as it runs.
     done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", check=False)
     assert done.returncode == 0, f"{command} ended with status {done.returncode}"
-
-
-def _let_through(folder: Path) -> None:
-    # pytest's folders are their owner's alone.
-    for parent in folder.parents:
-        if parent.stat().st_uid == os.getuid() and parent != Path("/"):
-            parent.chmod(parent.stat().st_mode | 0o111)
 
 
 def _free_port() -> int:

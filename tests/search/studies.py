@@ -8,6 +8,8 @@ import numpy as np
 import optuna
 from optuna.trial import TrialState
 
+from varml.search.study import REASON
+
 COMPLETE, PRUNED, FAIL = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
 FUSIONS = ["rgb", "flow", "concat", "cross_attention", "late"]
 
@@ -30,6 +32,8 @@ def make_study(
         fusion = trial.suggest_categorical("model.fusion", FUSIONS)
         trial.suggest_float("train.lr", 1e-4, 1e-2, log=True)
         trial.suggest_categorical("train.mirror", [True, False])
+        if state == FAIL:
+            trial.set_user_attr(REASON, "broken")
         noise = np.random.default_rng(trial.number).normal()
         values = [0.5 if constant else 0.9 - 0.2 * (fusion in FUSIONS[:2]) + 0.01 * noise, 20 + 30.0 * depth]
         study.tell(trial, values[: len(directions)] if state == COMPLETE else None, state=state)

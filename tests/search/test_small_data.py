@@ -42,7 +42,7 @@ def test_tiny_and_unbalanced_data_give_a_model_by_a_fitting_metric(
     space = {"model": {"fusion": {"choices": ["rgb", "flow"]}}}
     params = apply_values(
         searched,
-        {"search.space": space, "search.num_trials": 2, "search.metric": "auto", "train.mirror": False,
+        {"search.space": space, "search.num_trials": 2, "search.objectives": ["auto"], "train.mirror": False,
          "search.pruner": "none", "train.num_epochs": 25, "train.batch_size": 8},
     )  # fmt: skip
     labels = [data.classes[label] for label in data.labels]
