@@ -1,13 +1,13 @@
-"""The search: what a trial on cached features costs, how good its sampler is, and whether memory grows with trials.
+"""The search: what a trial on cached features costs, how good its sampler is, whether memory grows, and what kills do.
 
-``python -m benchmarks.search --work DIR`` measures all three parts on the embedded sample; ``--part`` chooses some of
+``python -m benchmarks.search --work DIR`` measures all parts on the embedded sample; ``--part`` chooses some of
 them, ``--source`` and ``--annotations`` name other videos for the quality, and ``--data`` which of both are searched.
 What is done lies in ``--work`` and is not done again: a search that was killed goes on from its last trial. Quality
 takes hours; ``--seeds 0-1``, ``--trials`` and ``--workers`` (studies side by side) choose what fits.
 
 The cost compares wall times of one machine, so nothing else should run on it: :mod:`benchmarks.search_cost` says how
-the end-to-end trial is measured, :mod:`benchmarks.search_quality` what random search is here, and
-:mod:`benchmarks.search_memory` what is searched there.
+the end-to-end trial is measured, :mod:`benchmarks.search_quality` what random search is here,
+:mod:`benchmarks.search_memory` what is searched there, and :mod:`benchmarks.search_kills` what is killed.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from pathlib import Path
 
 from benchmarks.report import Figure, report
 from benchmarks.search_cost import measure_cost
+from benchmarks.search_kills import measure_kills
 from benchmarks.search_memory import measure_memory
 from benchmarks.search_quality import Data, measure_quality
 
-PARTS = ("cost", "quality", "memory")
+PARTS = ("cost", "quality", "memory", "kills")
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
@@ -37,6 +38,8 @@ def _measure(part: str, arguments: argparse.Namespace) -> Iterator[Figure]:
         yield from measure_cost(arguments.work, arguments.epochs, arguments.confirmations)
     elif part == "memory":
         yield from measure_memory(arguments.work, arguments.memory_trials)
+    elif part == "kills":
+        yield from measure_kills(arguments.work)
     else:
         for data in _chosen(arguments):
             yield from measure_quality(

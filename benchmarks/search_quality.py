@@ -88,6 +88,7 @@ def draw_regret(name: str, regret: Curves, target: Path) -> None:
     """Draw the mean over seeds of each sampler's regret by trial, with the range of the seeds."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
+    from matplotlib.ticker import MaxNLocator
 
     figure = Canvas(figsize=(7, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
@@ -98,6 +99,7 @@ def draw_regret(name: str, regret: Curves, target: Path) -> None:
         panel.fill_between(trials, curve.min(0), curve.max(0), step="post", alpha=0.15, color=line.get_color())
     panel.set(xlabel="trials", ylabel="below the best found", title=f"{name}: mean and range of {len(curve)} seeds")
     panel.set_ylim(bottom=0)
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     panel.legend()
     target.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(target, dpi=110)

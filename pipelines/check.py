@@ -2,6 +2,7 @@
 
 from pipelines._stage import run_command
 from varml.config.check import Arguments, check_params
+from varml.config.confirm_space import AUGMENT, confirmed_choices
 from varml.config.space import backbones_of
 from varml.flow.estimator import estimators, make_estimator
 from varml.ground.atomic import write_json
@@ -23,7 +24,8 @@ def main() -> None:
     for backbone in backbones_of(params):
         stream_backbones(backbone, params.features, params.frames.frames_per_segment, params.features.weights)
     make_estimator(params.flow.estimator, params.flow.weights)
-    if params.train.augment:
+    confirmed = confirmed_choices(params) if params.search.confirm.top_k else []
+    if params.train.augment or any(values[AUGMENT] for values in confirmed):
         in_order()  # a transform of no kind would end the training, after hours of search
     write_json(CHECK, {"params": "checked"})
 

@@ -5,7 +5,8 @@ import sys
 from pipelines._stage import run_stage
 from varml.config.params import Params
 from varml.ground.paths import BASELINE, BEST, OOF, SEARCH_METRICS, TRIALS
-from varml.search.plots import log_plots
+from varml.search.confirmation.confirm import confirm_project
+from varml.search.plots.log import log_plots
 from varml.search.project_data import project_work
 from varml.search.results import write_results
 from varml.search.run import run_search
@@ -23,7 +24,8 @@ def main(params: Params) -> None:
         print(f"warning: {warning}", file=sys.stderr)
     with tracked(open_search_run(work, warnings)) as parent:
         result = run_search(work, parent)
-        write_results(result, work.params, BEST, TRIALS, OOF, BASELINE, SEARCH_METRICS)
+        confirmation = confirm_project(work, result, parent)
+        write_results(result, work.params, BEST, TRIALS, OOF, BASELINE, SEARCH_METRICS, confirmation)
         parent.log_artifact(BEST)
         parent.log_artifact(TRIALS)
         log_plots(load_study(work.folder, work.name), parent, work.params.search.metric, params.seed)

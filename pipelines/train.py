@@ -3,6 +3,7 @@
 from typing import Any
 
 from pipelines._stage import run_stage
+from varml.config.confirm_space import end_to_end_values
 from varml.config.params import Params
 from varml.config.space import searched_values
 from varml.data.manifest import read_manifest
@@ -11,7 +12,7 @@ from varml.ground.atomic import write_json
 from varml.ground.content_key import file_digest
 from varml.ground.paths import BEST, MANIFEST, MODEL, OOF, OOF_METRICS
 from varml.models.model_files import model_digest, save_model
-from varml.search.results import allowed_training, fitted_values, ranked_params, read_best
+from varml.search.results import allowed_training, fitted_values, is_confirmed, ranked_params, read_best
 from varml.tracking.runs import KIND, MODEL_DIGEST, create_run, reap_runs, tracked
 from varml.tracking.store import tracking_errors
 from varml.training.checkpoint_files import remove_checkpoint
@@ -26,7 +27,10 @@ def main(params: Params) -> None:
     """The run is found again by the digest of the model that it made."""
     best = read_best(BEST)
     served = choose_served(read_oof(OOF), best["metric"], allowed_training(params, best))
-    members = [Member(ranked_params(params, best, r), w, fitted_values(best, r)) for r, w in served.weights.items()]
+    members = [
+        Member(ranked_params(params, best, rank), share, fitted_values(best, rank), is_confirmed(best, rank))
+        for rank, share in served.weights.items()
+    ]
     reap_runs(params.register_.experiment, "train")
     with tracked(create_run(params.register_.experiment, "train", {KIND: "train"})) as run:
         run.log_params(_logged(members))
@@ -46,9 +50,10 @@ def main(params: Params) -> None:
 
 
 def _logged(members: list[Member]) -> dict[str, Any]:
-    logged: dict[str, Any] = {"train.augment": members[0].params.train.augment, "num_members": len(members)}
+    logged: dict[str, Any] = {"num_members": len(members)}
     for place, member in enumerate(members):
-        logged |= _named(place, {**searched_values(member.params), **member.fitted, "weight": member.weight})
+        values = {**searched_values(member.params), **end_to_end_values(member.params)}
+        logged |= _named(place, {**values, **member.fitted, "weight": member.weight})
     return logged
 
 

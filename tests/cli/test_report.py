@@ -33,3 +33,27 @@ def test_doubts_are_said(
     assert "0.750  (baseline 0.500)" in output
     assert all(text in output for text in said)
     assert not any(text in output for text in unsaid)
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ({"spearman": 0.6, "interval": [-0.2, 0.9], "num_failed": 0},
+         ["1 on 24 validated videos ", "0.60  (-0.20 to 0.90, 5 trials, with frozen)"]),
+        ({"spearman": 0.5, "interval": None, "num_failed": 2},
+         ["1 on 24 validated videos, 2 failed ", "0.50  (5 trials, with frozen)"]),
+        ({"spearman": None, "interval": None, "num_failed": 0}, ["1 on 24 validated videos "]),
+    ],
+)  # fmt: skip
+def test_what_was_trained_end_to_end_is_said(
+    capsys: pytest.CaptureFixture[str], found: dict[str, Any], said: list[str]
+) -> None:
+    confirmed = {"value": 0.8, "confirmed": True, "params": {"model.fusion": "late", "train.unfreeze": "last_stage"}}
+    best = {**BEST, "beats_baseline": True, "confirmation": {**found, "num": 5, "num_videos": 24}}
+    print_report({**best, "ranked": [confirmed, *BEST["ranked"]]}, METRICS, "varml", Registered(version=2, champion=1))
+    output = capsys.readouterr().out
+    assert "winner train.unfreeze" in output
+    assert all(text in output for text in said)
+    assert ("rank correlation" in output) == (found["spearman"] is not None)
+    print_report({**BEST, "beats_baseline": True}, METRICS, "varml", Registered(version=2, champion=1))
+    assert "end to end" not in capsys.readouterr().out

@@ -16,11 +16,11 @@ from varml.config.space import searched_values
 from varml.data.dataset import FeatureSet
 from varml.search import study
 from varml.search.objective import Objective
+from varml.search.parallel.shared_study import Work
+from varml.search.parallel.storage import open_storage
 from varml.search.results import write_results
 from varml.search.run import SearchResult, run_search
 from varml.search.search_run import open_search_run
-from varml.search.shared_study import Work
-from varml.search.storage import open_storage
 from varml.search.terms import Terms
 from varml.tracking.runs import TrackedRun, children, tracked
 

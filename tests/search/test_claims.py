@@ -16,7 +16,7 @@ import pytest
 from searching import open_study
 
 from varml.config import Params
-from varml.search.claims import MAX_DEATHS, OWNER, death_reason, reap, take_trial
+from varml.search.parallel.claims import MAX_DEATHS, OWNER, death_reason, reap, take_trial
 from varml.search.study import DEATHS, ended_trials, queue_again
 
 

@@ -11,7 +11,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from rich.console import Console
 
-from varml.search.live_table import NUM_LAST, Progress, progress_table
+from varml.search.progress.live_table import NUM_LAST, Progress, progress_table
 
 START = datetime(2026, 1, 1, 12)
 SPACE = {"model.fusion": CategoricalDistribution(["rgb", "late"]), "train.lr": FloatDistribution(1e-4, 1)}

@@ -15,10 +15,10 @@ import pytest
 from PIL import Image
 from studies import COMPLETE, FAIL, PRUNED, make_study
 
-from varml.search import plots
-from varml.search.plot_kinds import plots_of
-from varml.search.plot_png import draw_png
-from varml.search.plots import draw_plots, log_plots, study_page
+from varml.search.plots import log as plots
+from varml.search.plots.kinds import plots_of
+from varml.search.plots.log import draw_plots, log_plots, study_page
+from varml.search.plots.png import draw_png
 from varml.tracking.runs import create_run
 
 MANY = [COMPLETE] * 8 + [PRUNED, FAIL] + [COMPLETE] * 8
@@ -178,7 +178,7 @@ def test_the_styles_of_the_process_stay(study: optuna.Study, monkeypatch: pytest
 
 
 def test_nothing_is_loaded_before_it_is_drawn() -> None:
-    code = "import sys, varml.search.plots; print([m for m in ('plotly', 'matplotlib') if m in sys.modules])"
+    code = "import sys, varml.search.plots.log; print([m for m in ('plotly', 'matplotlib') if m in sys.modules])"
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert output.strip() == "[]"
 

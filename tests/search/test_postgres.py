@@ -17,12 +17,12 @@ from test_workers import another_search
 
 from varml.config import Params
 from varml.config.space import apply_values
-from varml.search import claims, storage
-from varml.search.claims import OWNER
 from varml.search.objective import TrialResult
-from varml.search.shared_study import SharedStudy, Work
+from varml.search.parallel import claims, storage
+from varml.search.parallel.claims import OWNER
+from varml.search.parallel.shared_study import SharedStudy, Work
+from varml.search.parallel.storage import VARIABLE
 from varml.search.space import suggest
-from varml.search.storage import VARIABLE
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 

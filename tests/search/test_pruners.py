@@ -9,17 +9,16 @@ import pytest
 from varml.config import Params
 from varml.config.part import Part
 from varml.config.space import apply_values
-from varml.search.parts import no_experimental_warnings
+from varml.search.parallel.storage import experimental
 from varml.search.pruners import Credits, make_pruner, pruners
 from varml.search.pruners.wilcoxon import MAX_STEPS_PER_FOLD
 
-# Under 14 videos SciPy's test goes through all permutations, which takes a second.
 NUM_VIDEOS, NUM_FOLDS, NUM_EPOCHS = 20, 4, 9
 NUM_EARLIER = 12
 
 
 def study_of(name: str) -> optuna.Study:
-    with no_experimental_warnings():
+    with experimental():
         pruner = pruners[name]().make(NUM_EPOCHS)
     # Hyperband's brackets follow from the name.
     return optuna.create_study(study_name="pruned", direction="maximize", pruner=pruner)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,17 @@ import numpy as np
 import optuna
 import pytest
 from optuna.trial import TrialState
+from pydantic.fields import FieldInfo
+from searching import open_study
 
 from varml.config import Params
 from varml.config.part import Part
 from varml.config.space import Dimension, apply_values, parse_space
-from varml.search.parts import no_experimental_warnings
+from varml.search.parallel.storage import experimental
 from varml.search.pruners import make_pruner, pruners
 from varml.search.samplers import make_sampler, samplers
 from varml.search.space import active_values, suggest
-from varml.search.study import enqueue_first, open_study, seed_sampler
+from varml.search.study import enqueue_first, seed_sampler
 
 NUM_TRIALS = 18  # every sampler learns by then
 # Of all kinds, with an end that each lies inside of; the two heads are there under one choice of another dimension.
@@ -91,7 +94,19 @@ def test_equal_seeds_draw_the_same_and_others_do_not(tmp_path: Path, chosen: Par
     )
     assert one == same
     assert one[0] != other[0]
-    assert one[-1] != other[-1]
+
+
+def test_what_a_sampler_has_learnt_is_drawn_from_by_the_seed(
+    tmp_path: Path, study: optuna.Study, chosen: Params
+) -> None:
+    run(study, chosen, NUM_TRIALS)
+    drawn = []
+    for seed in range(5):
+        copy = shutil.copytree(tmp_path / "studies", tmp_path / f"seed{seed}")
+        seeded = apply_values(chosen, {"seed": seed})
+        (values,) = run(open_study(copy, "one", seeded), seeded, 1)
+        drawn.append(values["train.lr"])
+    assert len(set(drawn)) > 1
 
 
 def test_a_study_that_is_opened_anew_for_each_trial_goes_on_as_if_it_had_not_been(
@@ -150,16 +165,34 @@ def test_arguments_reach_optuna(name: str) -> None:
     fields = samplers[name].model_fields
     assert "seed" not in fields
     for argument, field in fields.items():
-        if isinstance(field.default, bool) or field.default is None:
-            continue
-        part = Part(name=name, **{argument: field.default * 2 if field.default > 1 else field.default / 2})
-        made, default = (vars(make_sampler(one, 0)) for one in (part, Part(name=name)))
-        assert {k: repr(v) for k, v in made.items()} != {k: repr(v) for k, v in default.items()}, argument
+        beside = {"group": False} if argument == "multivariate" else {}
+        part = Part(name=name, **{argument: another(field), **beside})
+        assert settings(make_sampler(part, 0)) != settings(make_sampler(Part(name=name, **beside), 0)), argument
+
+
+def another(field: FieldInfo) -> Any:
+    """Return a value that is not the default."""
+    if field.default is None:
+        return 5 if "int" in str(field.annotation) else 0.5
+    if isinstance(field.default, bool):
+        return not field.default
+    return field.default * 2 if isinstance(field.default, int) else field.default / 2
+
+
+def settings(sampler: object) -> dict[str, Any]:
+    """Return the plain values that an object of Optuna has, and those of the objects in it."""
+    found: dict[str, Any] = {}
+    for key, value in vars(sampler).items():
+        if value is None or isinstance(value, (bool, int, float, str)):
+            found[key] = value
+        elif type(value).__module__.startswith("optuna") and hasattr(value, "__dict__"):
+            found[key] = settings(value)
+    return found
 
 
 def test_the_default_sampler_is_as_it_was_before_it_had_arguments(shipped: Params) -> None:
     made = make_sampler(shipped.search.sampler, 3)
-    with no_experimental_warnings():
+    with experimental():
         same = optuna.samplers.TPESampler(seed=3, n_startup_trials=8, multivariate=True, group=True)
     studies = [optuna.create_study(sampler=sampler, direction="maximize") for sampler in (made, same)]
     drawn = []

@@ -13,12 +13,12 @@ from searching import open_study
 
 from varml.config import Params
 from varml.errors import SearchError
-from varml.search.storage import JOURNAL, VARIABLE, open_storage
+from varml.search.parallel.storage import JOURNAL, VARIABLE, open_storage
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from varml.search.storage import open_storage
+from varml.search.parallel.storage import open_storage
 with open_storage(Path(sys.argv[1])).locked("study"):
     print("held", flush=True)
     time.sleep(600)

@@ -16,9 +16,9 @@ from varml.config import Params
 from varml.config.space import apply_values
 from varml.errors import SearchError
 from varml.metrics.classification import mean_score
-from varml.search.claims import reap
+from varml.search.parallel.claims import reap
+from varml.search.parallel.storage import JOURNAL
 from varml.search.pruners import pruners
-from varml.search.storage import JOURNAL
 from varml.search.study import (
     LOSS,
     OWED,

@@ -15,7 +15,7 @@ COLUMNS, LINES = 100, 30
 SCRIPT = """
 import sys
 from optuna.trial import TrialState, create_trial
-from varml.search.watch import watched
+from varml.search.progress.watch import watched
 
 with watched(2, 1) as watch:
     trials = []

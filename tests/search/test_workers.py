@@ -23,7 +23,7 @@ from searching import Made, next_name, search_with, trial_runs, written
 from varml.config import Params
 from varml.config.space import apply_values
 from varml.errors import EngineError, SearchError
-from varml.search.claims import OWNER
+from varml.search.parallel.claims import OWNER
 from varml.search.study import load_study
 
 NUM_TRIALS = 8

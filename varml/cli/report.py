@@ -33,6 +33,8 @@ def _table(best: dict[str, Any], metrics: dict[str, Any], model_name: str, regis
     for path, value in winner["params"].items():
         table.add_row(f"winner {path}", f"{value:.2g}" if isinstance(value, float) else str(value))
     table.add_row(f"validation {best['metric']}", f"{winner['value']:.3f}  (baseline {best['baseline']:.3f})")
+    if "confirmation" in best:
+        _add_confirmation(table, best)
     if "latency_ms" in winner:
         budget = f"  (budget {best['latency_budget_ms']:g} ms)" if "latency_budget_ms" in best else ""
         table.add_row("winner latency", f"{winner['latency_ms']:.1f} ms{budget}")
@@ -50,3 +52,13 @@ def _table(best: dict[str, Any], metrics: dict[str, Any], model_name: str, regis
     table.add_row("registered", f"{model_name} version {registered.version} @challenger")
     table.add_row("@champion", f"version {registered.champion}")
     return table
+
+
+def _add_confirmation(table: Table, best: dict[str, Any]) -> None:
+    """Add how many were trained end to end, and how far they then have the order of cached features."""
+    found, count = best["confirmation"], sum(bool(entry.get("confirmed")) for entry in best["ranked"])
+    failed = f", {found['num_failed']} failed" if found["num_failed"] else ""
+    table.add_row("trained end to end", f"{count} on {found['num_videos']} validated videos{failed}")
+    if found["spearman"] is not None:
+        interval = "" if found["interval"] is None else "{:.2f} to {:.2f}, ".format(*found["interval"])
+        table.add_row("rank correlation", f"{found['spearman']:.2f}  ({interval}{found['num']} trials, with frozen)")

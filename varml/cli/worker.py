@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 
 from varml.config import load_params
+from varml.search.parallel.shared_study import SharedStudy
+from varml.search.parallel.worker import work_on
+from varml.search.progress.reporter import Reporter
+from varml.search.progress.watch import watched
 from varml.search.project_data import project_work
-from varml.search.reporter import Reporter
-from varml.search.shared_study import SharedStudy
-from varml.search.watch import watched
-from varml.search.worker import work_on
 
 
 def run_worker(timeout_sec: float | None) -> None:

@@ -9,9 +9,11 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from varml.config.confirm_space import confirm_faults
 from varml.config.faults import faults_of
 from varml.config.params import Params
-from varml.config.space import parse_space, space_faults
+from varml.config.space import CONFIRM_PREFIX, PREFIX, parse_space, space_faults
+from varml.config.tree import get_path
 from varml.errors import ConfigError, Fault
 from varml.ground.paths import PARAMS
 from varml.ground.plugins import load_plugins
@@ -44,17 +46,19 @@ def read_tree(path: Path) -> dict[str, Any]:
 def validate(tree: dict[str, Any]) -> tuple[Params | None, list[Fault]]:
     """Return the typed params, or None where types do not allow them, and every fault."""
     dimensions, faults = parse_space(space_of(tree))
+    confirmed, confirmed_faults = parse_space(space_of(tree, CONFIRM_PREFIX), CONFIRM_PREFIX)
+    faults += confirmed_faults
     try:
         params = Params.model_validate(tree)
     except ValidationError as error:
         return None, faults_of(error, Params) + faults
-    return params, faults + space_faults(params, dimensions)
+    faults += space_faults(params, dimensions)
+    return params, faults if confirmed_faults else faults + confirm_faults(params, confirmed)
 
 
-def space_of(tree: dict[str, Any]) -> dict[str, Any]:
-    """Return ``search.space`` of unchecked params, empty where it is no mapping."""
-    search = tree.get("search")
-    space = search.get("space") if isinstance(search, dict) else None
+def space_of(tree: dict[str, Any], prefix: str = PREFIX) -> dict[str, Any]:
+    """Return the space at ``prefix`` of unchecked params, empty where it is no mapping."""
+    space = get_path(tree, prefix)
     return space if isinstance(space, dict) else {}
 
 

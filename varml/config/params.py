@@ -2,7 +2,7 @@
 
 Names that live in registries (backbone, kind of attention, fusion, flow estimator, sampler, pruner) are plain strings
 here, and are checked by :mod:`varml.config.check` with the arguments that some take. A field made with
-:func:`searchable` may be named under ``search.space``.
+:func:`searchable` may be named under ``search.space``, one made with :func:`end_to_end` under ``search.confirm.space``.
 """
 
 from __future__ import annotations
@@ -37,6 +37,11 @@ class Section(BaseModel):
 def searchable(**constraints: Any) -> Any:
     """Return a field that trials on cached features read."""
     return Field(json_schema_extra={"searchable": True}, **constraints)
+
+
+def end_to_end(**constraints: Any) -> Any:
+    """Return a field that training from pixels alone reads, so that no trial on cached features can tell its values."""
+    return Field(json_schema_extra={"end_to_end": True}, **constraints)
 
 
 class Engine(Section):
@@ -243,12 +248,14 @@ class Ensemble(Section):
 class Finetune(Section):
     """Training end to end, after that on cached features."""
 
-    num_epochs: int = Field(default=10, ge=1, le=10_000)
-    batch_size: int = Field(default=8, ge=1)
-    lr: float = Field(
+    num_epochs: int = end_to_end(default=10, ge=1, le=10_000)
+    batch_size: int = end_to_end(default=8, ge=1)
+    lr: float = end_to_end(
         default=3e-4, gt=0, le=1, description="peak, of the recogniser and of the last layers of the backbones"
     )
-    layer_decay: float = Field(default=0.8, gt=0, le=1, description="of the learning rate, from layer to layer down")
+    layer_decay: float = end_to_end(
+        default=0.8, gt=0, le=1, description="of the learning rate, from layer to layer down"
+    )
 
 
 class Train(Section):
@@ -265,11 +272,23 @@ class Train(Section):
     ema: Annotated[float, searchable(ge=0, lt=1)] = 0.0
     precision: TrainPrecision = Field("auto", description="of training on pixels; auto takes the faster one")
     checkpoint_every: int = Field(1, ge=0, description="epochs of training on pixels between checkpoints")
-    augment: float = Field(ge=0, le=1, description="strength of the random changes of clips in the final training")
-    unfreeze: Unfreeze = Field("none", description="what of the backbones the final training goes on to train")
+    augment: float = end_to_end(
+        ge=0, le=1, description="strength of the random changes of clips in training from pixels"
+    )
+    unfreeze: Unfreeze = end_to_end(default="none", description="what of the backbones such training goes on to train")
     finetune: Finetune = Finetune()
     ensemble: Ensemble = Field(Ensemble(max_members=1), description="of the final training")
     min_precision: float | None = Field(None, gt=0, le=1, description="least share of right answers; null answers all")
+
+
+class Confirm(Section):
+    """End-to-end training of the best trials, for the order that frozen features give need not be the final one."""
+
+    top_k: int = Field(default=0, ge=0, description="so many of the best trials, and the best of each fusion; 0: none")
+    num_folds: int | None = Field(default=1, ge=0, description="of the search's folds, the first ones; null or 0: all")
+    timeout_sec: float | None = Field(default=None, gt=0, description="of one training; null: no limit")
+    memory_mb: int | None = Field(default=None, ge=512, description="resident, of one training; null: no limit")
+    space: dict[str, Any] = Field(default={}, description="choices of end-to-end values; each combination is tried")
 
 
 class Search(Section):
@@ -287,6 +306,16 @@ class Search(Section):
     num_folds: int = Field(ge=2, le=20)
     num_ranked: int = Field(ge=1, description="how many of the best trials best.yaml names")
     space: dict[str, Any]
+    confirm: Confirm = Confirm()
+
+    @model_validator(mode="after")
+    def _there_are_as_many_folds(self) -> Search:
+        if (self.confirm.num_folds or 0) > self.num_folds:
+            raise ValueError(
+                f"confirm.num_folds must be at most num_folds, {self.num_folds}, or null for all; it is "
+                f"{self.confirm.num_folds}"
+            )
+        return self
 
     @property
     def metric(self) -> str:

@@ -7,7 +7,8 @@ A leaf is ``{choices: [...]}`` or ``{type: int|float, low, high, log, step}``, e
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import product
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from varml.config.faults import faults_of
 from varml.config.params import Params
-from varml.config.tree import get_path, is_searchable, param_type, searchable_paths, set_path
+from varml.config.tree import end_to_end_paths, get_path, param_type, searchable_paths, set_path
 from varml.config.views import View, list_views, stored_views
 from varml.errors import Fault
 from varml.ground.registry import nearest_name
@@ -24,6 +25,41 @@ PREFIX = "search.space"
 # Values of one dimension, and combinations of several, that are all tried against the types of the params.
 MAX_CHECKED = 1000
 _LEAF_KEYS = {"choices", "type", "low", "high", "log", "step"}
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where a space stands in params.yaml, which params it may vary, and why it may vary no others.
+
+    Some of those others belong ``elsewhere``, to the space that is named there.
+    """
+
+    prefix: str
+    paths: list[str]
+    rule: str
+    elsewhere: list[str]
+    other: str
+
+    def why_not(self, path: str) -> str:
+        """Return why ``path`` may not be varied here, and where it may."""
+        return self.rule + (f"; it belongs to {self.other}" if path in self.elsewhere else "")
+
+
+CONFIRM_PREFIX = "search.confirm.space"
+SEARCH = Scope(
+    PREFIX,
+    searchable_paths(),
+    "no trial on cached features reads it, so its values could not be told apart",
+    end_to_end_paths(),
+    CONFIRM_PREFIX,
+)
+CONFIRM = Scope(
+    CONFIRM_PREFIX,
+    end_to_end_paths(),
+    f"only what training end to end alone reads can be varied here: {', '.join(end_to_end_paths())}",
+    searchable_paths(),
+    f"{PREFIX}, where trials on cached features decide it",
+)
 
 
 class Leaf(BaseModel):
@@ -95,11 +131,11 @@ class Range(Leaf):
 Dimension = Choices | Range
 
 
-def parse_space(raw: dict[str, Any]) -> tuple[dict[str, Dimension], list[Fault]]:
+def parse_space(raw: dict[str, Any], prefix: str = PREFIX) -> tuple[dict[str, Dimension], list[Fault]]:
     """Return the dimensions by params path, in the order of the file, and every fault found."""
     dotted = sorted(key for key in _keys(raw) if "." in key)
     if dotted:
-        return {}, [Fault(PREFIX, dotted, "dimensions are nested, a key has no dots: write model: {backbone: ...}")]
+        return {}, [Fault(prefix, dotted, "dimensions are nested, a key has no dots: write model: {backbone: ...}")]
     dimensions: dict[str, Dimension] = {}
     faults: list[Fault] = []
     for path, node in _leaves(raw):
@@ -107,20 +143,20 @@ def parse_space(raw: dict[str, Any]) -> tuple[dict[str, Dimension], list[Fault]]
             leaf_type = Choices if isinstance(node, dict) and "choices" in node else Range
             dimensions[path] = leaf_type.model_validate(node)
         except ValidationError as error:
-            faults += faults_of(error, Choices if leaf_type is Choices else Range, f"{PREFIX}.{path}")
+            faults += faults_of(error, Choices if leaf_type is Choices else Range, f"{prefix}.{path}")
     return dimensions, faults
 
 
-def space_faults(params: Params, dimensions: dict[str, Dimension]) -> list[Fault]:
+def space_faults(params: Params, dimensions: dict[str, Dimension], scope: Scope = SEARCH) -> list[Fault]:
     """Check each dimension's path, its values and its ``when`` against the typed params."""
     faults: list[Fault] = []
     for index, (path, dimension) in enumerate(dimensions.items()):
-        found = _path_faults(path, dimension) or _value_faults(params, path, dimension)
-        earlier = list(dimensions)[:index]
+        found = _path_faults(path, dimension, scope) or _value_faults(params, path, dimension, scope.prefix)
+        earlier = {name: dimensions[name] for name in list(dimensions)[:index]}
         faults += found
         for condition, value in dimension.when.items():
-            faults += _condition_faults(path, condition, value, {name: dimensions[name] for name in earlier})
-    return faults or _combination_faults(params, dimensions)
+            faults += _condition_faults(f"{scope.prefix}.{path}.when", condition, value, earlier)
+    return faults or _combination_faults(params, dimensions, scope.prefix)
 
 
 def apply_values(params: Params, values: dict[str, Any]) -> Params:
@@ -129,6 +165,15 @@ def apply_values(params: Params, values: dict[str, Any]) -> Params:
     for path, value in values.items():
         set_path(tree, path, value)
     return Params.model_validate(tree)
+
+
+def active_values(values: Mapping[str, Any], dimensions: Mapping[str, Dimension]) -> dict[str, Any]:
+    """Return those of ``values`` that a trial with them has: of dimensions whose condition holds."""
+    active: dict[str, Any] = {}
+    for path, dimension in dimensions.items():
+        if path in values and all(active.get(other) == wanted for other, wanted in dimension.when.items()):
+            active[path] = values[path]
+    return active
 
 
 def searched_values(params: Params) -> dict[str, Any]:
@@ -176,16 +221,16 @@ def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield from _leaves(child, f"{path}.{key}" if path else str(key))
 
 
-def _path_faults(path: str, dimension: Dimension) -> list[Fault]:
-    if is_searchable(path):
+def _path_faults(path: str, dimension: Dimension, scope: Scope) -> list[Fault]:
+    if path in scope.paths:
         return []
-    rule = "no trial on cached features reads it, so its values could not be told apart"
-    return [Fault(f"{PREFIX}.{path}", _shown(dimension), rule, nearest_name(path, searchable_paths()))]
+    nearest = None if path in scope.elsewhere else nearest_name(path, scope.paths)
+    return [Fault(f"{scope.prefix}.{path}", _shown(dimension), scope.why_not(path), nearest)]
 
 
-def _value_faults(params: Params, path: str, dimension: Dimension) -> list[Fault]:
+def _value_faults(params: Params, path: str, dimension: Dimension, prefix: str) -> list[Fault]:
     if isinstance(dimension, Range) and dimension.type == "float" and param_type(path) is int:
-        return [Fault(f"{PREFIX}.{path}", "float", "must be of type int, as the value that it overrides")]
+        return [Fault(f"{prefix}.{path}", "float", "must be of type int, as the value that it overrides")]
     faults: dict[str, Fault] = {}
     for value in dimension.samples():
         try:
@@ -193,11 +238,11 @@ def _value_faults(params: Params, path: str, dimension: Dimension) -> list[Fault
         except ValidationError as error:
             for detail in error.errors():
                 rule = detail["msg"].removeprefix("Value error, ")
-                faults.setdefault(f"{value}{rule}", Fault(f"{PREFIX}.{path}", value, rule))
+                faults.setdefault(f"{value}{rule}", Fault(f"{prefix}.{path}", value, rule))
     return list(faults.values())
 
 
-def _combination_faults(params: Params, dimensions: dict[str, Dimension]) -> list[Fault]:
+def _combination_faults(params: Params, dimensions: dict[str, Dimension], prefix: str) -> list[Fault]:
     # Values that are valid alone may not be together, such as a width that the number of heads does not divide.
     exact = {path: d.samples() for path, d in dimensions.items() if not d.when and getattr(d, "type", "") != "float"}
     if math.prod(map(len, exact.values())) > MAX_CHECKED:
@@ -207,16 +252,16 @@ def _combination_faults(params: Params, dimensions: dict[str, Dimension]) -> lis
         try:
             apply_values(params, chosen)
         except ValidationError as error:
-            return [Fault(PREFIX, chosen, error.errors()[0]["msg"].removeprefix("Value error, "))]
+            return [Fault(prefix, chosen, error.errors()[0]["msg"].removeprefix("Value error, "))]
     return []
 
 
-def _condition_faults(path: str, condition: str, value: Any, earlier: dict[str, Dimension]) -> list[Fault]:
+def _condition_faults(at: str, condition: str, value: Any, earlier: dict[str, Dimension]) -> list[Fault]:
     if condition not in earlier:
         rule = "when must name a dimension that stands above this one"
-        return [Fault(f"{PREFIX}.{path}.when", condition, rule, nearest_name(condition, list(earlier)))]
+        return [Fault(at, condition, rule, nearest_name(condition, list(earlier)))]
     if not earlier[condition].offers(value):
-        return [Fault(f"{PREFIX}.{path}.when.{condition}", value, "that dimension never has this value")]
+        return [Fault(f"{at}.{condition}", value, "that dimension never has this value")]
     return []
 
 

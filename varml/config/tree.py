@@ -33,12 +33,21 @@ def is_searchable(path: str) -> bool:
 
 def searchable_paths() -> list[str]:
     """Return the dotted paths of all params that the search may vary."""
-    return [path for path, field in _fields(Params) if (field.json_schema_extra or {}).get("searchable")]  # type: ignore[union-attr]
+    return _marked("searchable")
+
+
+def end_to_end_paths() -> list[str]:
+    """Return the dotted paths of all params that training from pixels alone reads, and confirmation may vary."""
+    return _marked("end_to_end")
 
 
 def param_type(path: str) -> Any:
     """Return the type of the param at ``path``."""
     return dict(_fields(Params))[path].annotation
+
+
+def _marked(name: str) -> list[str]:
+    return [path for path, field in _fields(Params) if (field.json_schema_extra or {}).get(name)]  # type: ignore[union-attr]
 
 
 def _fields(model: type[BaseModel], prefix: str = "") -> list[tuple[str, FieldInfo]]:

@@ -23,3 +23,12 @@ def make_validation(rows: pd.DataFrame, params: Params) -> tuple[list[Positions]
     if alone:
         warnings.append(UNTRAINED.format(", ".join(map(repr, alone))))
     return folds, warnings
+
+
+def confirming_folds(folds: list[Positions], params: Params) -> list[Positions]:
+    """Return those of the search's ``folds`` that validate what is confirmed end to end, the first ones.
+
+    None where nothing is confirmed.
+    """
+    confirm = params.search.confirm
+    return folds[: confirm.num_folds or len(folds)] if confirm.top_k else []

@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain, zip_longest
 from typing import Any
 
-from varml.config.space import Choices, Dimension
-from varml.search.space import active_values
+from varml.config.space import Choices, Dimension, active_values
 from varml.search.terms import Values
 
 # As near as a trained recogniser comes to logistic regression on the mean features of both streams.

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, TypeVar
 
-import optuna
 from pydantic import ValidationError
 
 from varml.config.faults import faults_of
@@ -36,11 +32,3 @@ def canonical(registry: Registry[type[PartType]], part: Part, path: str) -> str 
     """Return ``part`` in the one form of all that mean the same: arguments that are the defaults are left out."""
     changed = configured(registry, part, path).model_dump(exclude_defaults=True)
     return {NAME: part.name, **changed} if changed else part.name
-
-
-@contextmanager
-def no_experimental_warnings() -> Iterator[None]:
-    """Silence Optuna about options that it may change: the versions are pinned from below and tests would see it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        yield

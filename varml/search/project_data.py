@@ -25,9 +25,9 @@ from varml.models.feature_files import feature_files
 from varml.search.latency_memory import device
 from varml.search.metric import with_metric
 from varml.search.objective import LoadFeatures, LoadFoldFeatures, Objective
+from varml.search.parallel.shared_study import Work
 from varml.search.pruners import acting_pruner, canonical_pruner
 from varml.search.samplers import canonical_sampler
-from varml.search.shared_study import Work
 from varml.search.terms import Terms
 from varml.training.adaptations import adaptations_of, list_adaptations
 from varml.training.adapted import with_adapted

@@ -20,9 +20,11 @@ from varml.errors import SearchError
 from varml.ground.atomic import write_bytes, write_json
 from varml.metrics.calibration import expected_calibration_error
 from varml.metrics.paired import mcnemar
+from varml.search.confirmation.candidates import Candidate, candidate_of
+from varml.search.confirmation.confirm import Confirmation
 from varml.search.latency_results import BUDGET, latency_columns, latency_entry, latency_rule
 from varml.search.run import SearchResult
-from varml.search.study import FITTED, LOSS, REASON, value_of
+from varml.search.study import LOSS, REASON, value_of
 from varml.training.calibration import cross_calibrated
 from varml.training.loop import Probabilities
 from varml.training.out_of_fold import OutOfFold, write_oof
@@ -36,12 +38,13 @@ def write_results(
     oof: Path,
     baseline: Path,
     metrics: Path,
+    confirmation: Confirmation | None = None,
 ) -> None:
-    """Write the five outs of a search."""
-    content = best_content(result, params)
+    """Write the five outs of a search, by what its ``confirmation`` found where there was one."""
+    content = best_content(result, params, confirmation)
     _write_yaml(best, content)
     write_table(trials, trials_table(result.trials, result.front))
-    write_oof(oof, result.oof)
+    write_oof(oof, confirmation.oof if confirmation else result.oof)
     write_json(baseline, asdict(result.baseline))
     write_json(metrics, search_metrics(result, content))
 
@@ -58,22 +61,52 @@ def search_metrics(result: SearchResult, best: dict[str, Any]) -> dict[str, Any]
         "num_trials": len(result.trials),
         **{f"num_{state}": states[state] for state in ("complete", "pruned", "fail")},
         "winner": first["params"],
+        **_confirmation_metrics(best),
     }
 
 
-def best_content(result: SearchResult, params: Params) -> dict[str, Any]:
-    """Return the content of best.yaml: the ranked trials with their values by params path."""
-    oof = result.oof.validated()
+def _confirmation_metrics(best: dict[str, Any]) -> dict[str, Any]:
+    found = best.get("confirmation")
+    if found is None:
+        return {}
+    return {"confirmation": {name: found[name] for name in ("spearman", "num", "num_failed")}}
+
+
+def best_content(result: SearchResult, params: Params, confirmation: Confirmation | None = None) -> dict[str, Any]:
+    """Return the content of best.yaml: the ranked trials with their values by params path.
+
+    After a ``confirmation`` all that competed is ranked, and every figure is of the videos that it validated.
+    """
+    ranked = confirmation.ranked if confirmation else [candidate_of(trial) for trial in result.ranked]
+    baseline = confirmation.baseline if confirmation else result.baseline.score
+    oof = (confirmation or result).oof.validated()
     return {
         "metric": params.search.metric,
-        "baseline": round(result.baseline.score, 6),
-        "beats_baseline": bool(value_of(result.ranked[0]) > result.baseline.score),
+        "baseline": round(baseline, 6),
+        "beats_baseline": bool(ranked[0].value > baseline),
         **_second(oof),
         **latency_rule(result, params),
+        **(_confirmed(confirmation) if confirmation else {}),
         "ranked": [
-            {**_entry(trial, oof, oof.probabilities[rank]), **latency_entry(result, trial.number)}
-            for rank, trial in enumerate(result.ranked)
+            {**_entry(one, oof, said), **latency_entry(result, one.trial)}
+            for one, said in zip(ranked, oof.probabilities, strict=True)
         ],
+    }
+
+
+def _confirmed(confirmation: Confirmation) -> dict[str, Any]:
+    """Return how far the order of cached features is that of training end to end, and on how much this rests."""
+    correlation, oof = confirmation.correlation, confirmation.oof.validated()
+    spearman, interval = correlation.spearman, correlation.interval
+    return {
+        "confirmation": {
+            "spearman": None if spearman is None else round(spearman, 6),
+            "interval": None if interval is None else [round(end, 6) for end in interval],
+            "num": correlation.num,
+            "num_failed": confirmation.num_failed,
+            "num_folds": len(oof.positions),
+            "num_videos": len(oof.labels),
+        }
     }
 
 
@@ -85,18 +118,19 @@ def _second(oof: OutOfFold) -> dict[str, float]:
     return {"p_second": round(mcnemar(first, second), 6)}
 
 
-def _entry(trial: FrozenTrial, oof: OutOfFold, probabilities: Probabilities) -> dict[str, Any]:
-    """Return what best.yaml says of one trial; ``ece`` is its calibration error, before and after a temperature."""
+def _entry(candidate: Candidate, oof: OutOfFold, probabilities: Probabilities) -> dict[str, Any]:
+    """Return what best.yaml says of one candidate; ``ece`` is its calibration error, before and after a temperature."""
     calibrated = cross_calibrated(oof, probabilities)
-    fitted = trial.user_attrs.get(FITTED)
+    cached = candidate.cached_value
     return {
-        "trial": trial.number,
-        "value": round(value_of(trial), 6),
-        "log_loss": round(float(trial.user_attrs[LOSS]), 6),
+        "trial": candidate.trial,
+        "value": round(candidate.value, 6),
+        **({} if cached is None else {"cached_value": round(cached, 6), "confirmed": True}),
+        "log_loss": round(candidate.log_loss, 6),
         "ece": round(expected_calibration_error(oof.labels, probabilities), 6),
         "ece_calibrated": round(expected_calibration_error(oof.labels, calibrated), 6),
-        "params": dict(trial.params),
-        **({"fitted": dict(fitted)} if fitted else {}),
+        "params": candidate.params,
+        **({"fitted": dict(candidate.fitted)} if candidate.fitted else {}),
     }
 
 
@@ -120,6 +154,11 @@ def ranked_params(params: Params, best: dict[str, Any], rank: int) -> Params:
 def fitted_values(best: dict[str, Any], rank: int) -> dict[str, float]:
     """Return what was fitted on the out-of-fold predictions of the trial at ``rank``, by the name of the buffer."""
     return dict(best["ranked"][rank].get("fitted", {}))
+
+
+def is_confirmed(best: dict[str, Any], rank: int) -> bool:
+    """Return whether what stands at ``rank`` was validated by training end to end."""
+    return bool(best["ranked"][rank].get("confirmed", False))
 
 
 def allowed_training(params: Params, best: dict[str, Any]) -> Train:

@@ -11,16 +11,16 @@ from optuna.trial import FrozenTrial, TrialState
 
 from varml.errors import SearchError
 from varml.search.baseline import Baseline, validate_baseline
-from varml.search.crew import Crew
 from varml.search.kept_predictions import kept_predictions
 from varml.search.objective import Objective
+from varml.search.parallel.crew import Crew
+from varml.search.parallel.shared_study import SharedStudy, Work
+from varml.search.parallel.worker import work_on
+from varml.search.progress.reporter import Reporter
+from varml.search.progress.watch import watched
 from varml.search.pruners.base import NONE
-from varml.search.reporter import Reporter
 from varml.search.search_log import SearchLog
-from varml.search.shared_study import SharedStudy, Work
 from varml.search.study import commonest_reason, failed_trials, latency_of, value_of
-from varml.search.watch import watched
-from varml.search.worker import work_on
 from varml.tracking.runs import TrackedRun
 from varml.training.loop import Probabilities
 from varml.training.out_of_fold import OutOfFold, fold_numbers
@@ -74,7 +74,7 @@ def _run_trials(shared: SharedStudy, objective: Objective, look: Reporter) -> No
                 look()
     look()
     _stop_where_too_many_failed(shared)
-    if time.time() > until:
+    if time.time() > until and not shared.is_complete():
         print(f"the search ends after search.timeout_sec, with {len(shared.ended())} trials", flush=True)
 
 

@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from varml.errors import TrackingError
 from varml.search.baseline import Baseline
-from varml.search.shared_study import SharedStudy
+from varml.search.parallel.shared_study import SharedStudy
 from varml.search.study import is_within, value_of
 from varml.search.trial_runs import TRIAL, log_trial
 from varml.tracking.runs import KIND, TrackedRun, children, create_run, delete_unfinished_children

@@ -5,8 +5,8 @@ from __future__ import annotations
 from varml.data.splits import UNGROUPED
 from varml.ground.content_key import file_digest
 from varml.ground.paths import CONTACT_SHEET, DATA_CARD, DATA_PAGE, MANIFEST
-from varml.search.shared_study import Work
-from varml.search.storage import open_storage
+from varml.search.parallel.shared_study import Work
+from varml.search.parallel.storage import open_storage
 from varml.tracking.runs import KIND, TrackedRun, create_run, find_own_run, find_run, reap_runs
 
 STUDY = "varml.study"

@@ -27,15 +27,6 @@ def base_values(params: Params, dimensions: Mapping[str, Dimension]) -> dict[str
     return {path: get_path(tree, path) for path in dimensions if is_searchable(path)}
 
 
-def active_values(values: Mapping[str, Any], dimensions: Mapping[str, Dimension]) -> dict[str, Any]:
-    """Return those of ``values`` that a trial with them has: of dimensions whose condition holds."""
-    active: dict[str, Any] = {}
-    for path, dimension in dimensions.items():
-        if path in values and all(active.get(other) == wanted for other, wanted in dimension.when.items()):
-            active[path] = values[path]
-    return active
-
-
 def _suggest_one(trial: optuna.Trial, path: str, dimension: Dimension) -> Any:
     if isinstance(dimension, Choices):
         return trial.suggest_categorical(path, dimension.choices)

@@ -13,10 +13,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from varml.config.params import Params
 from varml.errors import SearchError
-from varml.search.parts import no_experimental_warnings
+from varml.search.parallel.storage import experimental, has_storage, open_storage
 from varml.search.pruners import make_pruner
 from varml.search.samplers import make_sampler
-from varml.search.storage import has_storage, open_storage
 
 # User attributes of a trial.
 REASON = "reason"
@@ -38,7 +37,7 @@ def open_study(storage: BaseStorage, name: str, params: Params) -> optuna.Study:
         storage=storage, study_name=name, directions=directions, load_if_exists=True, pruner=make_pruner(params)
     )
     if params.search.weighs_latency and not study.metric_names:
-        with no_experimental_warnings():
+        with experimental():
             study.set_metric_names(params.search.objectives)
     return study
 
@@ -59,7 +58,8 @@ def seed_sampler(study: optuna.Study, params: Params) -> None:
     """
     waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
     number = waiting[0].number if waiting else len(study.get_trials(deepcopy=False))
-    study.sampler = make_sampler(params.search.sampler, (params.seed * 1_000_003 + number) % 2**32)
+    seed = (params.seed * 1_000_003 + number) % 2**32
+    study.sampler = make_sampler(params.search.sampler, seed)
 
 
 def forgive(study: optuna.Study, max_failed: float) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import optuna
 from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
-from varml.config.space import Dimension
+from varml.config.space import Dimension, active_values
 from varml.search.kept_predictions import keep_predictions, kept_predictions
-from varml.search.space import active_values, suggest
+from varml.search.space import suggest
 from varml.search.study import TAKEN_FROM, ranked_trials
 from varml.search.terms import Terms, Values
 

@@ -8,8 +8,8 @@ from datetime import datetime
 from optuna.trial import FrozenTrial, TrialState
 
 from varml.config.objectives import LATENCY
+from varml.search.progress.trial_words import outcome_of
 from varml.search.study import EPOCHS, FOLD_SCORES, REASON, TAKEN_FROM, latency_of, value_of
-from varml.search.trial_words import outcome_of
 from varml.tracking.runs import KIND, Point, Status, TrackedRun, create_run
 
 TRIAL = "varml.trial"

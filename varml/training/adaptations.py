@@ -21,7 +21,7 @@ from varml.config.views import View, list_views, stored_views
 from varml.data.manifest import class_names
 from varml.data.mirror_pairs import mirrored_positions
 from varml.data.splits import Positions
-from varml.data.validation import make_validation
+from varml.data.validation import confirming_folds, make_validation
 from varml.ground.content_key import content_key
 from varml.ground.paths import ADAPTED
 from varml.ground.plugins import plugin_digests
@@ -38,7 +38,8 @@ class Adaptation:
 
     ``fold`` is that of the search which validates the other videos, or :data:`FINAL`. ``folder`` holds what comes of it
     in files that begin with ``key``, which stands for all that it depends on: the frozen features and the labels that
-    it is trained on, the videos whose features it gives, the params, the weights and the seed.
+    it is trained on, the videos whose features it gives, the params, the weights and the seed. ``keeps_backbone`` where
+    the adapted backbone is needed too: by the model that is served, and by folds that confirm trials end to end.
     """
 
     backbone: str
@@ -48,6 +49,7 @@ class Adaptation:
     seed: int
     folder: Path
     key: str
+    keeps_backbone: bool = False
 
     @property
     def features(self) -> Path:
@@ -56,8 +58,8 @@ class Adaptation:
 
     @property
     def weights(self) -> Path | None:
-        """The file of the adapted backbone, which nobody needs of a fold."""
-        return self.folder / f"{self.key}.weights{SUFFIX}" if self.fold == FINAL else None
+        """The file of the adapted backbone, which is kept where training goes on with it: in few folds, if any."""
+        return self.folder / f"{self.key}.weights{SUFFIX}" if self.keeps_backbone else None
 
     @property
     def files(self) -> list[Path]:
@@ -98,13 +100,15 @@ def _of_stream(
 ) -> Iterator[Adaptation]:
     everything = np.arange(len(rows))
     fixed, labels = _what_matters(rows, params, backbone, stream), rows["label"].tolist()
+    with_backbone = {FINAL, *range(len(confirming_folds(folds, params)))}
     for fold, held_out in [*enumerate(folds), (FINAL, np.empty(0, dtype=np.int64))]:
         training = np.setdiff1d(everything, held_out)
         seed = params.seed + max(fold, 0)  # that of the training of a fold, in cross-validation too
         key = content_key(
             **fixed, training=training.tolist(), labels=[labels[i] for i in training], seed=seed, final=fold == FINAL
         )
-        yield Adaptation(backbone, stream, fold, training, seed, root / ADAPTED / backbone, key)
+        folder = root / ADAPTED / backbone
+        yield Adaptation(backbone, stream, fold, training, seed, folder, key, fold in with_backbone)
 
 
 def _what_matters(rows: pd.DataFrame, params: Params, backbone: str, stream: str) -> dict[str, Any]:

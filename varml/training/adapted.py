@@ -38,7 +38,7 @@ def stored_name(stream: str, view: View) -> str:
 
 
 def load_backbone(adaptation: Adaptation, params: Params) -> Backbone:
-    """Return the adapted backbone of the model that is served.
+    """Return the adapted backbone, of an adaptation that keeps it.
 
     Raises StoreError where its file is missing or damaged.
     """

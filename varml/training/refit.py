@@ -21,12 +21,12 @@ from varml.models.features import StreamBackbones, stream_backbones
 from varml.models.recognizer import Recognizer
 from varml.training.adaptations import FINAL, Adaptation, adaptations_of, list_adaptations
 from varml.training.adapted import load_backbone, with_adapted
-from varml.training.augmented import AugmentedFeatures, AugmentedImages
+from varml.training.augmented import AugmentedImages
 from varml.training.checkpoint_files import final_checkpoint
 from varml.training.data import list_clips, load_features
-from varml.training.finetuning import finetune
-from varml.training.loop import EpochMetrics, fit
+from varml.training.loop import EpochMetrics
 from varml.training.stream_weight import set_fitted
+from varml.training.whole_training import train_whole
 
 # A network computes on one core here and takes longer than to read and change clips.
 MAX_READERS = 4
@@ -35,11 +35,16 @@ OnEpoch = Callable[[int, EpochMetrics], None]
 
 @dataclass(frozen=True)
 class Member:
-    """A trial that is served: the params that it was validated with, its share, and what was fitted out of fold."""
+    """A trial that is served: the params that it was validated with, its share, and what was fitted out of fold.
+
+    Where it was ``confirmed``, that was fitted on trainings end to end which did not have it yet, so that this one
+    does not have it either.
+    """
 
     params: Params
     weight: float
     fitted: dict[str, float] = field(default_factory=dict)
+    confirmed: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,16 +69,23 @@ class Refitter:
 
     def refit(self, member: Member, place: int, on_epoch: OnEpoch) -> Refitted:
         """Return ``member``, which stands at ``place`` among the members, trained with its own params."""
-        params = member.params
-        data = self._features(params.model.backbone, params.train.mirror)
-        recognizer = self._trained(params, data, on_epoch)
+        params, name = member.params, member.params.model.backbone
+        data = self._features(name, params.train.mirror)
+        trained = train_whole(
+            data,
+            lambda: self._images(params),
+            params,
+            seed=params.seed,
+            on_epoch=on_epoch,
+            checkpoint=final_checkpoint(params),
+            fitted={} if member.confirmed else member.fitted,
+        )
+        recognizer, read = trained.recognizer, trained.backbones
         set_fitted(recognizer, member.fitted)
-        name = params.model.backbone
-        if params.train.unfreeze == "none":
+        if read is None:
             read = {stream: self._backbones(name)[stream] for stream in recognizer.streams}
             keys = {stream: self._key(name, stream, backbone) for stream, backbone in read.items()}
         else:
-            recognizer, read = self._finetuned(params, recognizer, on_epoch)
             keys = {stream: f"{name}.{stream}.{place}" for stream in recognizer.streams}
         description = MemberDescription(
             weight=member.weight,
@@ -89,30 +101,6 @@ class Refitter:
         if stream in self._params.features.adapted_streams:
             return f"{name}.{stream}.adapted"
         return frozen_key(name, backbone.in_chans)
-
-    def _trained(self, params: Params, data: FeatureSet, on_epoch: OnEpoch) -> Recognizer:
-        # What is trained on pixels afterwards sees changed clips then; before, stored features are good enough.
-        sees_clips = params.train.augment > 0 and params.train.unfreeze == "none"
-        return fit(
-            data,
-            params.model,
-            params.train,
-            seed=params.seed,
-            source=AugmentedFeatures(self._images(params)) if sees_clips else None,
-            on_epoch=on_epoch,
-            checkpoint=final_checkpoint(params) if sees_clips else None,
-        )
-
-    def _finetuned(
-        self, params: Params, recognizer: Recognizer, on_epoch: OnEpoch
-    ) -> tuple[Recognizer, dict[str, Backbone]]:
-        def after_features(epoch: int, metrics: EpochMetrics) -> None:
-            on_epoch(params.train.num_epochs + epoch, metrics)
-
-        images = self._images(params)
-        checkpoint = final_checkpoint(params)
-        network = finetune(recognizer, images, params, seed=params.seed, on_epoch=after_features, checkpoint=checkpoint)
-        return network.recognizer, network.stream_backbones
 
     def _images(self, params: Params) -> AugmentedImages:
         for warning in mirror_warnings(params.data.mirror_pairs, class_names(self._manifest)):

@@ -13,7 +13,8 @@ from varml.config.params import Params, Section
 from varml.config.part import Part
 from varml.config.space import max_epochs
 from varml.ground.registry import Registry
-from varml.search.parts import canonical, configured, no_experimental_warnings
+from varml.search.parallel.storage import experimental
+from varml.search.parts import canonical, configured
 
 PATH = "search.pruner"
 NONE = "none"
@@ -56,7 +57,7 @@ def acting_pruner(params: Params) -> Part:
 
 def make_pruner(params: Params) -> optuna.pruners.BasePruner:
     """Return Optuna's pruner for a study with ``params``; raises as :func:`pruner_of` does."""
-    with no_experimental_warnings():
+    with experimental():
         return pruner_of(params).make(max_epochs(params))
 
 

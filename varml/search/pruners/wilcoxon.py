@@ -8,10 +8,10 @@ from pydantic import Field
 
 from varml.search.pruners.base import Credits, Pruner, pruners
 
+# With fewer videos SciPy goes through all signs that their differences might have, which takes longer than their fold.
+MIN_VIDEOS = 14
 # Optuna keeps each reported step; large folds report the means of so many equal blocks.
 MAX_STEPS_PER_FOLD = 200
-# With fewer, SciPy goes through all signs that their differences might have, which takes longer than to train the fold.
-MIN_STEPS = 14
 
 
 @pruners.register("wilcoxon")
@@ -23,9 +23,7 @@ class Wilcoxon(Pruner):
     """
 
     p_threshold: float = Field(default=0.1, gt=0, le=1, description="the larger, the sooner a trial is stopped")
-    n_startup_steps: int = Field(
-        default=MIN_STEPS, ge=0, description="videos, or blocks of them, before the first test"
-    )
+    n_startup_steps: int = Field(default=MIN_VIDEOS, ge=0, description="videos, or blocks, before the first test")
 
     def make(self, num_epochs: int) -> optuna.pruners.BasePruner:
         """Return the pruner (see :class:`Pruner`)."""

@@ -10,7 +10,8 @@ import optuna
 from varml.config.params import Section
 from varml.config.part import Part
 from varml.ground.registry import Registry
-from varml.search.parts import canonical, configured, no_experimental_warnings
+from varml.search.parallel.storage import experimental
+from varml.search.parts import canonical, configured
 
 PATH = "search.sampler"
 # Before so many trials have ended, no sampler learns: those of the first wave, which is usually longer, are among them.
@@ -20,9 +21,9 @@ NUM_STARTUP_TRIALS = 8
 class Sampler(Section, ABC):
     """Draws the values of the next trial; its fields are the arguments that params.yaml may give, with their defaults.
 
-    It is made anew before each trial, from a seed that follows from the number of the trial, so that a search that was
-    interrupted goes on and no two workers draw the same. What a sampler learns it therefore reads from the trials
-    of the study, or keeps in their attributes, and never in itself alone.
+    It is made anew before each trial, from a seed that follows from the number of that trial, so that a search that was
+    interrupted goes on as if it had not been, and each of several workers draws something else. What a sampler learns
+    it therefore reads from the trials of the study, or keeps in their attributes, and never in itself alone.
     """
 
     several_objectives: ClassVar[bool] = True  # whether it draws for several at once
@@ -43,7 +44,7 @@ def make_sampler(part: Part, seed: int) -> optuna.samplers.BaseSampler:
 
     Raises UnknownNameError or ConfigError where there is none such.
     """
-    with no_experimental_warnings():
+    with experimental():
         return configured(samplers, part, PATH).make(seed)
 
 

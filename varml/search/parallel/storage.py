@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -27,7 +28,6 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from varml.errors import SearchError, first_line
-from varml.search.parts import no_experimental_warnings
 
 JOURNAL = "optuna.journal"
 # The address of the database, with its password: it never stands in params.yaml, which is logged.
@@ -143,7 +143,7 @@ def _database(address: str, on_stale: OnStale | None) -> Storage:
             yield connection.execute(text("select pg_try_advisory_lock(:key)"), {"key": _key(name)}).scalar_one()
 
     try:
-        with locked("tables"), no_experimental_warnings():
+        with locked("tables"), experimental():
             studies = RDBStorage(
                 url.render_as_string(hide_password=False),
                 engine_kwargs={"pool_pre_ping": True},
@@ -175,3 +175,11 @@ def _url(address: str) -> URL:
 def _key(name: str) -> int:
     """Return the 63 bits by which PostgreSQL knows a lock."""
     return int.from_bytes(blake2b(f"varml {name}".encode(), digest_size=8).digest(), "big") >> 1
+
+
+@contextmanager
+def experimental() -> Iterator[None]:
+    """Keep Optuna from warning of what it may still change: the tests of each new version would see it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        yield

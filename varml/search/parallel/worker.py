@@ -8,9 +8,9 @@ from collections.abc import Callable
 import optuna
 
 from varml.errors import StoreError
-from varml.search.claims import alive
 from varml.search.objective import Objective
-from varml.search.shared_study import SharedStudy
+from varml.search.parallel.claims import alive
+from varml.search.parallel.shared_study import SharedStudy
 from varml.search.space import suggest
 
 MAX_REASON_LENGTH = 300

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from varml.search.plot_kinds import Axis, Plot
+from varml.search.plots.kinds import Axis, Plot
 
 HEIGHT_PX = 430
 BAR_PX = 40

@@ -22,8 +22,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from varml.search.parts import no_experimental_warnings
-from varml.search.storage import HEARTBEAT_SEC
+from varml.search.parallel.storage import HEARTBEAT_SEC, experimental
 from varml.search.study import DEATHS, REASON, queue_again
 
 # User attribute of a trial: who runs it.
@@ -60,7 +59,7 @@ def give_back(study: optuna.Study, trial: optuna.Trial) -> None:
 
 def reap(study: optuna.Study) -> None:
     """End the trials whose processes are gone, and queue their values again; only under the study's lock."""
-    with no_experimental_warnings():
+    with experimental():
         optuna.storages.fail_stale_trials(study)
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if _is_dead(trial.user_attrs.get(OWNER), study._storage):

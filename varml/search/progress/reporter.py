@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial, TrialState
 
-from varml.search.shared_study import SharedStudy
+from varml.search.parallel.shared_study import SharedStudy
+from varml.search.progress.trial_words import outcome_of, short_values
+from varml.search.progress.watch import Watch
 from varml.search.study import value_of
-from varml.search.trial_words import outcome_of, short_values
-from varml.search.watch import Watch
 
 
 @dataclass

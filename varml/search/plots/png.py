@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from varml.search.plot_html import label_in_lines
-from varml.search.plot_kinds import Axis, Plot
+from varml.search.plots.html import label_in_lines
+from varml.search.plots.kinds import Axis, Plot
 
 DPI = 110
 # A value such as tf_efficientnet_lite0 stands right of its axis.

@@ -12,12 +12,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 from varml.config.params import Params
 from varml.config.space import Dimension, parse_space
-from varml.search.claims import crashed, death_reason, give_back, queue_stale, reap, take_trial
 from varml.search.first_wave import first_wave
 from varml.search.kept_predictions import forget_others, keep_predictions
 from varml.search.objective import Objective, TrialResult
+from varml.search.parallel.claims import crashed, death_reason, give_back, queue_stale, reap, take_trial
+from varml.search.parallel.storage import Storage, open_storage
 from varml.search.space import base_values, suggest
-from varml.search.storage import Storage, open_storage
 from varml.search.study import (
     EPOCHS,
     FITTED,

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial
 from rich.console import Console, RenderableType
 from rich.live import Live
 
-from varml.search.live_table import Progress, progress_table
+from varml.search.progress.live_table import Progress, progress_table
 
 # So that seconds are seen to pass while a trial runs.
 REFRESHES_A_SECOND = 2

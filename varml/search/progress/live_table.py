@@ -13,8 +13,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from varml.search.progress.trial_words import outcome_of, short_values
 from varml.search.study import REASON, TAKEN_FROM, by_rank
-from varml.search.trial_words import outcome_of, short_values
 
 NUM_LAST = 5
 ENDED = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}

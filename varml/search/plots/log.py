@@ -17,9 +17,9 @@ import optuna
 from optuna.trial import TrialState
 
 from varml.errors import first_line
-from varml.search.plot_html import draw_html
-from varml.search.plot_kinds import Plot, plots_of
-from varml.search.plot_png import draw_png
+from varml.search.plots.html import draw_html
+from varml.search.plots.kinds import Plot, plots_of
+from varml.search.plots.png import draw_png
 from varml.search.study import ended_trials
 from varml.tracking.runs import TrackedRun
 

@@ -14,8 +14,8 @@ from multiprocessing.process import BaseProcess
 from varml.errors import EngineError
 from varml.ground.plugins import with_plugins
 from varml.ground.worker import end_with_parent
-from varml.search.shared_study import SharedStudy, Work
-from varml.search.worker import work_on
+from varml.search.parallel.shared_study import SharedStudy, Work
+from varml.search.parallel.worker import work_on
 
 # Spawned and not forked: threads of torch and MLflow do not survive a fork.
 _SPAWN = get_context("spawn")

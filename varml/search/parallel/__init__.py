@@ -1,0 +1,1 @@
+"""Several processes at one study: where it is kept, who runs what, and who replaces the dead."""

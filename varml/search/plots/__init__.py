@@ -1,0 +1,1 @@
+"""What a study looks like, for the run of its search."""
