@@ -131,6 +131,18 @@ def test_another_space_or_sampler_leaves_trials_comparable(manifest: pd.DataFram
         assert terms(**other).evaluation != terms().evaluation
 
 
+def test_a_budget_of_latency_leaves_the_study_and_a_pruner_that_is_set_aside_too(
+    manifest: pd.DataFrame, shipped: Params
+) -> None:
+    two = apply_values(shipped, {"search.objectives": ["top1", "latency_ms"]})
+    for other in ({"search.latency_budget_ms": 50}, {"search.pruner": "none"}):
+        assert name_of(manifest, apply_values(two, other)) == name_of(manifest, two)
+    rows = training_rows(manifest)
+    of = {one: study_terms(rows, apply_values(two, {"search.objectives": list(one)}), []).evaluation
+          for one in (("top1",), ("top1", "latency_ms"), ("macro_f1", "latency_ms"))}  # fmt: skip
+    assert len(set(of.values())) == len(of)  # none takes trials over from another
+
+
 def test_without_adapted_streams_all_folds_see_the_same(manifest: pd.DataFrame, shipped: Params) -> None:
     assert (
         fold_loader(training_rows(manifest), shipped, lambda backbone: pytest.fail("nothing is to be loaded")) is None
