@@ -57,3 +57,21 @@ def test_what_was_trained_end_to_end_is_said(
     assert ("rank correlation" in output) == (found["spearman"] is not None)
     print_report({**BEST, "beats_baseline": True}, METRICS, "varml", Registered(version=2, champion=1))
     assert "end to end" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("latency", "budget", "said"),
+    [
+        ({"latency_ms": 31.26}, {}, "31.3 ms"),
+        ({"latency_ms": 31.26}, {"latency_budget_ms": 40}, "31.3 ms  (budget 40 ms)"),
+    ],
+)
+def test_latency_is_told_where_it_was_searched_for(
+    capsys: pytest.CaptureFixture[str], latency: dict[str, Any], budget: dict[str, Any], said: str
+) -> None:
+    winner = {**BEST["ranked"][0], **latency}
+    print_report({**BEST, **budget, "ranked": [winner], "beats_baseline": True}, METRICS, "varml", Registered(2, 1))
+    (row,) = [line for line in capsys.readouterr().out.splitlines() if "winner latency" in line]
+    assert row.split("│")[2].strip() == said
+    print_report({**BEST, "beats_baseline": True}, METRICS, "varml", Registered(2, 1))
+    assert "latency" not in capsys.readouterr().out

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 from ruamel.yaml import YAML
 
-from varml.config.check import WEIGHTS_OF, check_params, source_folder
+from varml.config.check import WEIGHTS_OF, check_params, sampler_faults, source_folder
 from varml.errors import ConfigError, Fault
 
 Changed = Callable[[dict[str, Any]], dict[str, Any]]
@@ -39,16 +39,7 @@ class Plain(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class OneObjective(Plain):
-    """A sampler that draws for one objective alone."""
-
-    several_objectives: ClassVar[bool] = False
-
-
-PARTS = {
-    "search.sampler": {"tpe": Tpe, "random": Plain, "one": OneObjective},
-    "search.pruner": {"wilcoxon": Plain, "none": Plain},
-}
+PARTS = {"search.sampler": {"tpe": Tpe, "random": Plain}, "search.pruner": {"wilcoxon": Plain, "none": Plain}}
 
 
 @pytest.fixture
@@ -283,10 +274,27 @@ def test_a_misspelt_split_names_the_nearest(check: Check):
     assert (fault.path, fault.nearest) == (f"{LISTS}.trian", "train")
 
 
-def test_a_sampler_of_one_objective_is_refused_for_several(check: Check):
+class OneObjective(Plain):
+    """A sampler that draws for one objective alone."""
+
+    several_objectives: ClassVar[bool] = False
+
+
+def test_a_sampler_of_one_objective_is_refused_for_several(changed: Changed):
+    def found(values: dict[str, Any]) -> list[Fault]:
+        return sampler_faults(changed(values), {**PARTS["search.sampler"], "one": OneObjective})
+
     rule = "draws for one objective alone; choose one of random, tpe, or name one of search.objectives"
     two = {"search.objectives": ["top1", "latency_ms"]}
-    assert check({**two, "search.sampler": "one"}) == [Fault("search.sampler", "one", rule)]
-    assert check({**two, "search.sampler": {"name": "one"}}) == [Fault("search.sampler.name", "one", rule)]
-    assert check({"search.sampler": "one"}) == []
-    assert check(two) == []
+    assert found({**two, "search.sampler": "one"}) == [Fault("search.sampler", "one", rule)]
+    assert found({**two, "search.sampler": {"name": "one"}}) == [Fault("search.sampler.name", "one", rule)]
+    assert found({"search.sampler": "one"}) == []
+    assert found({**two, "search.sampler": "tpe"}) == []
+
+
+def test_the_check_refuses_such_a_sampler_with_all_else(project: Path, changed: Changed):
+    tree = changed({"seed": -1, "search.objectives": ["top1", "latency_ms"], "search.sampler": "one"})
+    YAML().dump(tree, project / "params.yaml")
+    with pytest.raises(ConfigError) as error:
+        check_params(project / "params.yaml", dict, lambda: {"search.sampler": {"tpe": Tpe, "one": OneObjective}})
+    assert [fault.path for fault in error.value.faults] == ["seed", "search.sampler"]

@@ -11,6 +11,7 @@ import pytest
 from varml.config import Params
 from varml.config.space import apply_values, backbones_of
 from varml.data.validation import UNTRAINED, make_validation
+from varml.search import latency_memory
 from varml.search.project_data import fold_loader, study_name, study_terms
 from varml.search.search_run import folds_tag
 from varml.search.terms import Terms
@@ -129,6 +130,34 @@ def test_another_space_or_sampler_leaves_trials_comparable(manifest: pd.DataFram
         {"views__num_clips": 2},
     ):
         assert terms(**other).evaluation != terms().evaluation
+
+
+def test_a_budget_of_latency_leaves_the_study_and_a_pruner_that_is_set_aside_too(
+    manifest: pd.DataFrame, shipped: Params
+) -> None:
+    two = apply_values(shipped, {"search.objectives": ["top1", "latency_ms"]})
+    for other in ({"search.latency_budget_ms": 50}, {"search.pruner": "none"}):
+        assert name_of(manifest, apply_values(two, other)) == name_of(manifest, two)
+
+
+def test_trials_of_other_objectives_or_another_device_are_not_comparable(
+    manifest: pd.DataFrame, shipped: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def evaluation(*objectives: str) -> str:
+        params = apply_values(shipped, {"search.objectives": list(objectives), "search.pruner": "none"})
+        return study_terms(training_rows(manifest), params, []).evaluation
+
+    asked = [("top1",), ("top1", "latency_ms"), ("macro_f1", "latency_ms")]
+    here = [evaluation(*one) for one in asked]
+    assert len(set(here)) == len(asked)
+    (tmp_path / "cpuinfo").write_text("model name\t: another processor\n")
+    monkeypatch.setattr(latency_memory, "_CPU_INFO", tmp_path / "cpuinfo")
+    latency_memory._processor.cache_clear()
+    try:
+        there = [evaluation(*one) for one in asked]
+    finally:
+        latency_memory._processor.cache_clear()
+    assert [one == other for one, other in zip(here, there, strict=True)] == [True, False, False]
 
 
 def test_without_adapted_streams_all_folds_see_the_same(manifest: pd.DataFrame, shipped: Params) -> None:

@@ -15,11 +15,11 @@ from searching import open_study
 
 from varml.config import Params
 from varml.config.part import Part
-from varml.config.space import Dimension, apply_values, parse_space
+from varml.config.space import Dimension, active_values, apply_values, parse_space
 from varml.search.parallel.storage import experimental
 from varml.search.pruners import make_pruner, pruners
 from varml.search.samplers import make_sampler, samplers
-from varml.search.space import active_values, suggest
+from varml.search.space import suggest
 from varml.search.study import enqueue_first, seed_sampler
 
 NUM_TRIALS = 18  # every sampler learns by then

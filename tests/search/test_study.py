@@ -189,6 +189,19 @@ def test_trials_are_ranked_by_value_then_loss_then_number(study: optuna.Study) -
     assert [trial.number for trial in ranked_trials(study)] == [2, 3, 1, 4, 0]
 
 
+def test_a_budget_leaves_out_what_takes_longer_however_good_it_is(tmp_path: Path, params: Params) -> None:
+    study = open_study(tmp_path, "two", apply_values(params, {"search.objectives": ["top1", "latency_ms"]}))
+    for value, latency, loss in ((0.9, 40, 0.1), (0.7, 20, 0.3), (0.8, 30, 0.4), (0.8, 29, 0.2), (0.8, 10, 0.2)):
+        trial = study.ask()
+        trial.set_user_attr(LOSS, loss)
+        study.tell(trial, [value, latency])
+    fail(study, study.ask())
+    order = {None: [0, 3, 4, 2, 1], 40: [0, 3, 4, 2, 1], 39.9: [3, 4, 2, 1], 29: [3, 4, 1], 10: [4], 9.9: []}
+    assert {budget: [trial.number for trial in ranked_trials(study, budget)] for budget in order} == order
+    # Of equal value and latency none is better; 2 and 3 take longer than 4 for the same, 1 for less.
+    assert [trial.number for trial in study.best_trials] == [0, 4]
+
+
 def test_as_many_right_answers_are_a_tie_whichever_folds_they_are_in(study: optuna.Study) -> None:
     """2 wrong of 96 in four folds: the means 0.9791666666666667 and 0.9791666666666666 differ in the last bit."""
     one, other = np.mean([23 / 24, 1, 1, 23 / 24]), np.mean([22 / 24, 1, 1, 1])

@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 from searching import open_study
 
 from varml.config import Params
-from varml.config.space import parse_space
+from varml.config.space import apply_values, parse_space
 from varml.search.kept_predictions import keep_predictions, kept_predictions
 from varml.search.space import suggest
 from varml.search.study import LOSS, TAKEN_FROM, ended_trials
@@ -80,6 +80,17 @@ def test_trials_come_with_all_that_is_known_of_them(studies: Studies) -> None:
         oof = kept_predictions(studies.folder / grown.study_name, number)
         assert np.array_equal(oof, np.full((2, 2), number / 10))
     assert grown.trials[0].distributions["model.fusion"].choices == ("rgb", "flow", "late")
+
+
+def test_trials_of_two_objectives_come_with_both_values(tmp_path: Path, params: Params) -> None:
+    studies = Studies(tmp_path, apply_values(params, {"search.objectives": ["top1", "latency_ms"]}))
+    dimensions, first = parse_space(space(FUSION, LR))[0], studies.open(space(FUSION, LR), terms())
+    first.enqueue_trial(RGB)
+    trial = first.ask()
+    suggest(trial, dimensions)
+    first.tell(trial, [0.75, 12.5])
+    (taken_over,) = studies.open(space({"fusion": {"choices": ["rgb", "late"]}}, LR), terms()).trials
+    assert (taken_over.params, taken_over.values) == (RGB, [0.75, 12.5])
 
 
 def test_a_new_dimension_had_the_value_of_params(studies: Studies) -> None:
