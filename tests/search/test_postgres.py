@@ -22,7 +22,7 @@ from varml.search.parallel import claims, storage
 from varml.search.parallel.claims import OWNER
 from varml.search.parallel.shared_study import SharedStudy, Work
 from varml.search.parallel.storage import VARIABLE
-from varml.search.space import suggest
+from varml.search.study import DEATHS
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 
@@ -53,7 +53,7 @@ def test_two_projects_share_one_study_and_one_parent_run(small: Params, project:
     name = next_name()
     with another_search(small, tmp_path / "there", name) as process:
         made = search_with(Planted(small, seconds=0.3, parent=0), small, tmp_path / "here", name)
-        assert process.wait(timeout=120) == 0
+        assert process.wait(timeout=240) == 0
     assert not list(tmp_path.glob("**/optuna.journal"))
     study = shared_study(small, tmp_path, name).study
     assert [trial.number for trial in study.trials] == list(range(6))
@@ -70,6 +70,7 @@ def test_a_worker_of_another_machine_that_falls_silent_is_replaced(
 ) -> None:
     monkeypatch.setattr(storage, "HEARTBEAT_SEC", 1)
     monkeypatch.setattr(storage, "GRACE_SEC", 1)
+    monkeypatch.setattr(claims, "HEARTBEAT_SEC", 0.2)
     name = next_name()
     monkeypatch.setattr(claims, "_machine", lambda: "elsewhere")
     there = shared_study(small, tmp_path, name)
@@ -81,10 +82,13 @@ def test_a_worker_of_another_machine_that_falls_silent_is_replaced(
     other = here.next_trial()
     assert other is not None
     assert other.number != lost.number
-    time.sleep(2.5)  # no sign of life all that time
-    again = here.next_trial()
-    assert again is not None
-    assert suggest(again, here.dimensions) == here.study.trials[lost.number].system_attrs["fixed_params"]
+    with claims.alive(here.study, other):
+        time.sleep(2.5)  # no sign of life from elsewhere all that time
+        here.next_trial()
+    assert here.study.trials[other.number].state == TrialState.RUNNING
+    (again,) = [trial for trial in here.study.trials if trial.user_attrs.get(DEATHS) == 1]
+    assert again.state == TrialState.WAITING
+    assert again.system_attrs["fixed_params"] == here.study.trials[lost.number].system_attrs["fixed_params"]
     assert [trial.state.name for trial in here.study.trials[:2]] == ["FAIL", "RUNNING"]
     there.finish(lost, TrialResult({}, np.zeros((1, 2)), fold_scores=[1.0], fold_losses=[0.5]))  # too late
     assert here.study.trials[lost.number].state == TrialState.FAIL

@@ -195,7 +195,7 @@ def another_search(params: Params, folder: Path, name: str) -> Iterator[subproce
         process.wait()
 
 
-def _wait_for(condition: object, limit_sec: float = 120) -> None:
+def _wait_for(condition: object, limit_sec: float = 240) -> None:
     assert callable(condition)
     until = time.monotonic() + limit_sec
     while not condition():
@@ -222,7 +222,7 @@ def test_two_searches_at_once_share_one_study(by_two: Params, project: Path, tmp
     alone = apply_values(by_two, {"search.num_workers": 1})
     with another_search(alone, tmp_path, name) as process:
         made = search_with(Planted(alone, seconds=0.3, parent=0), alone, tmp_path, name)
-        assert process.wait(timeout=120) == 0
+        assert process.wait(timeout=240) == 0
         assert process.communicate()[0].splitlines()[-1] == str(NUM_TRIALS)
     study = check(made)
     assert len(study.trials) == NUM_TRIALS
