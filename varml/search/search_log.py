@@ -21,7 +21,7 @@ from varml.search.parallel.shared_study import SharedStudy
 from varml.search.study import is_within, value_of
 from varml.search.trial_runs import TRIAL, log_trial
 from varml.tracking.runs import KIND, TrackedRun, children, create_run, delete_unfinished_children
-from varml.tracking.store import ping_store, tracking_errors
+from varml.tracking.store import ping_store, place_of_store, tracking_errors
 
 # After it did not answer, MLflow is left alone for so long.
 PAUSE_SEC = 20.0
@@ -45,10 +45,11 @@ class SearchLog:
         Unless the block raises, all is written in the end, or TrackingError says what is not.
         """
         lock = f"{self._shared.work.name}-log"
-        with self._shared.storage.held(lock) as is_ours, _Scribe(self._try_to_catch_up) as scribe:
-            yield scribe.wake if is_ours else lambda: None
-        with self._shared.storage.locked(lock):
-            self._catch_up_at_last()
+        with self._as_far_as_it_goes():
+            with self._shared.storage.held(lock) as is_ours, _Scribe(self._try_to_catch_up) as scribe:
+                yield scribe.wake if is_ours else lambda: None
+            with self._shared.storage.locked(lock):
+                self.catch_up()
 
     def catch_up(self) -> None:
         """Write what is missing; only while no other process writes.
@@ -96,9 +97,10 @@ class SearchLog:
             return False
         return True
 
-    def _catch_up_at_last(self) -> None:
+    @contextmanager
+    def _as_far_as_it_goes(self) -> Iterator[None]:
         try:
-            self.catch_up()
+            yield
         except TrackingError as error:
             raise TrackingError(
                 f"the search has its {len(self._shared.ended())} trials, and not all of them are in MLflow: {error}; "
@@ -123,10 +125,13 @@ class _Scribe:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._is_over = True
         self.wake()
         self._thread.join(JOIN_SEC)
+        if kind is None and self._thread.is_alive():
+            # To write beside it would write some twice.
+            raise TrackingError(f"a request to the MLflow store {place_of_store()} hangs")
         if self._fault:
             raise self._fault
 
