@@ -116,13 +116,18 @@ def _mend(file: Path, lock: _KernelLock) -> None:
     """Cut off what a loss of power has left of a last line: the next line would be written on to it."""
     lock.acquire()
     try:
-        if file.is_file():
-            content = file.read_bytes()
-            whole = content.rfind(b"\n") + 1
-            if whole < len(content):
-                os.truncate(file, whole)
+        if file.is_file() and not _ends_with_a_line(file):
+            os.truncate(file, file.read_bytes().rfind(b"\n") + 1)
     finally:
         lock.release()
+
+
+def _ends_with_a_line(file: Path) -> bool:
+    with file.open("rb") as stream:
+        if not stream.seek(0, os.SEEK_END):
+            return True
+        stream.seek(-1, os.SEEK_END)
+        return stream.read() == b"\n"
 
 
 def _database(address: str, on_stale: OnStale | None) -> Storage:
