@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 from planted import Planted
 from postgres import server, why_not
 from searching import next_name, search_with, terms_of, trial_runs
-from test_workers import another_search
+from test_workers import another_search, has_begun, wait_for
 
 from varml.config import Params
 from varml.config.space import apply_values
@@ -52,6 +52,7 @@ def shared_study(params: Params, folder: Path, name: str) -> SharedStudy:
 def test_two_projects_share_one_study_and_one_parent_run(small: Params, project: Path, tmp_path: Path) -> None:
     name = next_name()
     with another_search(small, tmp_path / "there", name) as process:
+        wait_for(lambda: has_begun(tmp_path, name))
         made = search_with(Planted(small, seconds=0.3, parent=0), small, tmp_path / "here", name)
         assert process.wait(timeout=240) == 0
     assert not list(tmp_path.glob("**/optuna.journal"))

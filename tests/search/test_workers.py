@@ -195,7 +195,15 @@ def another_search(params: Params, folder: Path, name: str) -> Iterator[subproce
         process.wait()
 
 
-def _wait_for(condition: object, limit_sec: float = 240) -> None:
+def has_begun(folder: Path, name: str) -> bool:
+    """Return whether somebody has taken a trial of a study."""
+    try:
+        return any(OWNER in trial.user_attrs for trial in load_study(folder, name).trials)
+    except SearchError:
+        return False
+
+
+def wait_for(condition: object, limit_sec: float = 240) -> None:
     assert callable(condition)
     until = time.monotonic() + limit_sec
     while not condition():
@@ -208,7 +216,7 @@ def test_no_worker_outlives_a_killed_search_and_the_next_one_completes_it(
 ) -> None:
     name = next_name()
     with another_search(by_two, tmp_path, name) as process:
-        _wait_for(lambda: len(_running(tmp_path, name)) == 2)
+        wait_for(lambda: len(_running(tmp_path, name)) == 2)
         workers = [psutil.Process(trial.user_attrs[OWNER]["pid"]) for trial in _running(tmp_path, name)]
         process.kill()
     psutil.wait_procs(workers, timeout=20)
@@ -221,6 +229,7 @@ def test_two_searches_at_once_share_one_study(by_two: Params, project: Path, tmp
     name = next_name()
     alone = apply_values(by_two, {"search.num_workers": 1})
     with another_search(alone, tmp_path, name) as process:
+        wait_for(lambda: has_begun(tmp_path, name))
         made = search_with(Planted(alone, seconds=0.3, parent=0), alone, tmp_path, name)
         assert process.wait(timeout=240) == 0
         assert process.communicate()[0].splitlines()[-1] == str(NUM_TRIALS)
