@@ -49,6 +49,7 @@ class SearchLog:
             with self._shared.storage.held(lock) as is_ours, _Scribe(self._try_to_catch_up) as scribe:
                 yield scribe.wake if is_ours else lambda: None
             with self._shared.storage.locked(lock):
+                self._written = None  # others may have written in between
                 self.catch_up()
 
     def catch_up(self) -> None:
@@ -58,7 +59,9 @@ class SearchLog:
         """
         with tracking_errors():
             try:
-                self._write(self._look() if self._written is None else self._written)
+                if self._written is None:
+                    self._written = self._look()
+                self._write(self._written)
             except BaseException:
                 self._written = None
                 raise
@@ -67,8 +70,7 @@ class SearchLog:
         ping_store()
         delete_unfinished_children(self._parent)
         tags = [run.data.tags for run in children(self._parent)]
-        self._written = {one[TRIAL] for one in tags if TRIAL in one} | {one[KIND] for one in tags if KIND in one}
-        return self._written
+        return {one[TRIAL] for one in tags if TRIAL in one} | {one[KIND] for one in tags if KIND in one}
 
     def _write(self, written: set[str]) -> None:
         experiment = self._shared.work.params.register_.experiment
