@@ -17,15 +17,13 @@ from typing import Any
 
 import optuna
 import psutil
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from benchmarks.report import Figure
 from benchmarks.search_memory import make_features
 from benchmarks.search_project import run_search, set_values
 from varml.search.parallel.claims import OWNER
-from varml.search.parallel.storage import JOURNAL
+from varml.search.parallel.storage import has_storage, open_storage
 from varml.search.study import REASON, ended_trials
 from varml.tracking.store import import_mlflow
 
@@ -44,19 +42,19 @@ def measure_kills(work: Path) -> list[Figure]:
         searched = run_search(folder, threads=1)
     (study,) = _studies(folder)
     states, numbers = [trial.state for trial in study.trials], [trial.number for trial in study.trials]
-    runs = _trial_runs(folder)
+    wanted, num_ended, runs = list(range(len(numbers))), len(ended_trials(study)), _trial_runs(folder)
     return [
         Figure("kills: of workers that ran a trial", len(killed), "", NUM_KILLS, at_least=True),
-        Figure("kills: trials that ended and count, over the number asked for", _over(ended_trials(study)), "", 0),
+        Figure("kills: trials that ended and count, against the number asked for", abs(num_ended - NUM_TRIALS), "", 0),
         Figure("kills: trials left running", states.count(TrialState.RUNNING), "", 0),
         Figure("kills: trials that were interrupted and run again", len(_interrupted(study)), ""),
         Figure(
-            "kills: numbers missing or given twice",
-            abs(len(numbers) - len(set(numbers) & set(range(len(numbers))))),
+            "kills: whether a number is missing or given twice",
+            int(sorted(numbers) != wanted),
             "",
             0,
         ),
-        Figure("kills: MLflow runs of trials, over the number asked for", abs(len(runs) - NUM_TRIALS), "", 0),
+        Figure("kills: MLflow runs of trials, against the number asked for", abs(len(runs) - NUM_TRIALS), "", 0),
         Figure("kills: MLflow runs left running", sum(run.info.status == "RUNNING" for run in runs), "", 0),
         Figure("kills: the whole search", searched.wall_sec, "s"),
     ]
@@ -88,19 +86,15 @@ def killing(folder: Path) -> Iterator[list[int]]:
 
 
 def _studies(folder: Path) -> list[optuna.Study]:
-    journal = folder / ".varml" / "studies" / JOURNAL
-    if not journal.is_file():
+    studies = folder / ".varml" / "studies"
+    if not has_storage(studies):
         return []
-    storage = JournalStorage(JournalFileBackend(str(journal)))
+    storage = open_storage(studies).studies
     return [optuna.load_study(study_name=name, storage=storage) for name in optuna.get_all_study_names(storage)]
 
 
 def _running(folder: Path) -> list[FrozenTrial]:
     return [trial for study in _studies(folder) for trial in study.get_trials(states=(TrialState.RUNNING,))]
-
-
-def _over(ended: list[FrozenTrial]) -> int:
-    return abs(len(ended) - NUM_TRIALS)
 
 
 def _interrupted(study: optuna.Study) -> list[FrozenTrial]:

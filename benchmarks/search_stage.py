@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -39,21 +40,21 @@ def main() -> None:
 
 
 def _time_calls(client: Any, calls: list[tuple[float, float]]) -> None:
-    depth = [0]
+    depth = threading.local()  # a search writes from a thread of its own, too
     for name in METHODS:
         setattr(client, name, _timed(getattr(client, name), calls, depth))
 
 
-def _timed(method: Any, calls: list[tuple[float, float]], depth: list[int]) -> Any:
+def _timed(method: Any, calls: list[tuple[float, float]], depth: threading.local) -> Any:
     @functools.wraps(method)
     def timed(*args: Any, **kwargs: Any) -> Any:
         start = time.time()
-        depth[0] += 1
+        depth.number = getattr(depth, "number", 0) + 1
         try:
             return method(*args, **kwargs)
         finally:
-            depth[0] -= 1
-            if not depth[0]:  # one that another one calls is within its time
+            depth.number -= 1
+            if not depth.number:  # one that another one calls is within its time
                 calls.append((time.time(), time.time() - start))
 
     return timed

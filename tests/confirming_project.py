@@ -9,15 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
 from project import ROOT
-from ruamel.yaml import YAML
-from stored_project import store_videos
+from stored_project import stored_project
 from tiny_weights import tiny_params, write_tiny_weights
 
 from varml.config.space import apply_values
-from varml.data.manifest import COLUMNS, write_table
-from varml.ground.paths import MANIFEST, PARAMS, PLUGINS, WEIGHTS
+from varml.ground.paths import PLUGINS, WEIGHTS
 
 OUTS = ["best.yaml", "oof.npz", "trials.csv", "baseline.json"]
 VALUES = {
@@ -32,16 +29,9 @@ VALUES = {
 def confirming_project(folder: Path) -> Iterator[Path]:
     """Make the project in ``folder``, which is the current one meanwhile."""
     params = apply_values(tiny_params(write_tiny_weights(folder / "tiny.safetensors")), VALUES)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("DVC_ROOT", raising=False)
-        (folder / ".dvc").mkdir()
-        manifest = store_videos(params, num_training=4, num_test=1)
-        write_table(MANIFEST, manifest.reindex(columns=COLUMNS, fill_value=""))
+    with stored_project(folder, params, num_training=4, num_test=1):
         for file in (PLUGINS, WEIGHTS):
             file.write_text("{}")
-        with PARAMS.open("w") as file:
-            YAML().dump(params.model_dump(by_alias=True, mode="json"), file)
         yield folder
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -11,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+import pytest
 from ruamel.yaml import YAML
 
 from varml.config.tree import set_path
@@ -69,6 +72,22 @@ class Project:
         status, output = self.run("dvc", "repro", *arguments)
         assert status == 0, output
         return output
+
+    def answers(self, *command: str) -> list[dict[str, Any]]:
+        """Run a command that writes a JSON object a line, and return them; fail where it fails."""
+        status, output = self.run(*command)
+        assert status == 0, output
+        return [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+
+    def check_answers(self, videos: Path) -> None:
+        """Check that the challenger says of the raw ``videos`` of the test split what ``evaluate`` said of them."""
+        predictions = pd.read_csv(self.root / "metrics/predictions.csv")
+        tested = [str(videos / path) for path in predictions["path"]]
+        answers = self.answers("varml", "predict", "--json", "--model", "models:/varml@challenger", *tested)
+        for (_, row), answer in zip(predictions.iterrows(), answers, strict=True):
+            assert {one["label"]: one["probability"] for one in answer["top5"]} == pytest.approx(
+                {name.removeprefix("p_"): row[name] for name in predictions if name.startswith("p_")}, abs=1e-5
+            )
 
     def set(self, **sections: dict[str, Any]) -> None:
         """Change values in params.yaml, section by section."""

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
+from ruamel.yaml import YAML
 
 from varml.config import Params, load_params
 from varml.config.space import apply_values
 from varml.config.views import list_views, stored_views
+from varml.data.manifest import COLUMNS, write_table
 from varml.flow.store import FlowTask, extract_flow, flow_files
+from varml.ground.paths import MANIFEST, PARAMS
 from varml.models.feature_files import feature_files
 from varml.models.features import FeatureTask, extract_features
 from varml.video.frames import frames_files
@@ -35,6 +40,20 @@ def stored_params() -> Params:
             "train.batch_size": 4,
         },
     )
+
+
+@contextmanager
+def stored_project(folder: Path, params: Params, num_training: int, num_test: int) -> Iterator[None]:
+    """Make a project of so many stored videos a class in ``folder``, which is the current one meanwhile."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("DVC_ROOT", raising=False)
+        (folder / ".dvc").mkdir()
+        manifest = store_videos(params, num_training, num_test)
+        write_table(MANIFEST, manifest.reindex(columns=COLUMNS, fill_value=""))
+        with PARAMS.open("w") as file:
+            YAML().dump(params.model_dump(by_alias=True, mode="json"), file)
+        yield
 
 
 def store_videos(

@@ -13,15 +13,13 @@ from pathlib import Path
 
 import pytest
 from project import ROOT
-from ruamel.yaml import YAML
-from stored_project import store_videos
+from stored_project import stored_project
 from tiny_weights import tiny_params, write_tiny_weights
 
 from pipelines.adapt_features import main
 from varml.config import Params, load_params
 from varml.config.space import apply_values
-from varml.data.manifest import COLUMNS, write_table
-from varml.ground.paths import ADAPTED, ADAPTED_STREAMS, MANIFEST, PARAMS
+from varml.ground.paths import ADAPTED, ADAPTED_STREAMS
 
 Bytes = dict[str, bytes]
 
@@ -32,15 +30,7 @@ def finished_stage(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Byte
     folder = tmp_path_factory.mktemp("stage")
     weights = write_tiny_weights(folder / "tiny.safetensors")
     params = tiny_params(weights)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("DVC_ROOT", raising=False)
-        (folder / ".dvc").mkdir()
-        manifest = store_videos(params, num_training=2, num_test=1)
-        write_table(MANIFEST, manifest.reindex(columns=COLUMNS, fill_value=""))
-        tree = params.model_dump(by_alias=True, mode="json")
-        with PARAMS.open("w") as file:
-            YAML().dump(tree, file)
+    with stored_project(folder, params, num_training=2, num_test=1):
         main(load_params())
         return folder, written()
 

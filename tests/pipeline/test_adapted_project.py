@@ -6,7 +6,6 @@ import json
 import re
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from project import Project
 
@@ -32,13 +31,5 @@ def test_adapted_flow_is_searched_served_and_evaluated(finished: Project, videos
     model = json.loads((project.root / "model/model.json").read_text())
     assert list(model["backbones"]) == ["tf_efficientnet_lite0.flow.adapted"]
 
-    predictions = pd.read_csv(project.root / "metrics/predictions.csv")
-    tested = [str(videos / path) for path in predictions["path"]]
-    status, output = project.run("varml", "predict", "--json", "--model", "models:/varml@challenger", *tested)
-    assert status == 0, output
-    answers = [json.loads(line) for line in output.splitlines()]
-    for (_, row), answer in zip(predictions.iterrows(), answers, strict=True):
-        assert {one["label"]: one["probability"] for one in answer["top5"]} == pytest.approx(
-            {name.removeprefix("p_"): row[name] for name in predictions if name.startswith("p_")}, abs=1e-5
-        )
+    project.check_answers(videos)
     assert stages_run(project.repro()) == ["scan"]

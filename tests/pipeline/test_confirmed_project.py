@@ -6,7 +6,6 @@ import json
 import re
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from project import Project
 from ruamel.yaml import YAML
@@ -36,13 +35,5 @@ def test_what_is_confirmed_is_searched_served_and_evaluated(finished: Project, v
     assert best["ranked"][0]["params"]["train.unfreeze"] == ("last_stage" if confirmed else "none")
     assert ("tf_efficientnet_lite0.rgb.0" in model["backbones"]) == confirmed
 
-    predictions = pd.read_csv(project.root / "metrics/predictions.csv")
-    tested = [str(videos / path) for path in predictions["path"]]
-    status, output = project.run("varml", "predict", "--json", "--model", "models:/varml@challenger", *tested)
-    assert status == 0, output
-    answers = [json.loads(line) for line in output.splitlines()]
-    for (_, row), answer in zip(predictions.iterrows(), answers, strict=True):
-        assert {one["label"]: one["probability"] for one in answer["top5"]} == pytest.approx(
-            {name.removeprefix("p_"): row[name] for name in predictions if name.startswith("p_")}, abs=1e-5
-        )
+    project.check_answers(videos)
     assert re.findall(r"Running stage '(\w+)'", project.repro()) == ["scan"]

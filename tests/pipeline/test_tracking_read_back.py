@@ -111,9 +111,7 @@ def test_raw_video_gives_the_answers_of_evaluate_by_every_way(finished: Project,
     predictions = pd.read_csv(finished.root / "metrics/predictions.csv")
     rows = predictions.head(3)
     files = [str(videos / path) for path in rows["path"]]
-    status, output = finished.run("varml", "predict", "--json", *files)
-    assert status == 0, output
-    answers = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+    answers = finished.answers("varml", "predict", "--json", *files)
     code = (
         "import sys, mlflow, pandas, json\n"
         "mlflow.set_tracking_uri('sqlite:///mlflow.db')\n"

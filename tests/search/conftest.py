@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from planted import NUM_VIDEOS, make_features
+from planted import make_features, planted_folds
 from searching import BROKEN, NUM_TRIALS, SPACE, Load, Made, search
 
 from varml.config import Params, load_params
@@ -50,7 +50,7 @@ def params(shipped: Params) -> Params:
 
 @pytest.fixture(scope="session")
 def folds() -> list[np.ndarray]:
-    return list(np.arange(NUM_VIDEOS).reshape(3, -1))
+    return planted_folds()
 
 
 @pytest.fixture(scope="session")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from project import free_port
 
 USER = "postgres"
 
@@ -41,7 +42,7 @@ def server() -> Iterator[str]:
 
 @contextmanager
 def _started(data: Path) -> Iterator[str]:
-    port = _free_port()
+    port = free_port()
     if os.getuid() == 0:
         shutil.chown(data, USER)
     _run("initdb", "--pgdata", str(data), "--username", USER, "--auth", "trust", "--no-sync")
@@ -62,9 +63,3 @@ def _run(program: str, *arguments: str) -> None:
     # The server inherits what it is started with: a pipe would stay open as long as it runs.
     done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", check=False)
     assert done.returncode == 0, f"{command} ended with status {done.returncode}"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import optuna
+from planted import Planted
 
 from varml.config import Params
 from varml.config.space import searched_values
@@ -64,11 +65,7 @@ def open_study(folder: Path, name: str, params: Params) -> optuna.Study:
 
 def open_parent(params: Params, folder: Path, name: str) -> TrackedRun:
     """Return the parent run of a study, as a search opens it."""
-
-    def never() -> Objective:
-        raise NotImplementedError
-
-    return open_search_run(Work(params, folder, name, terms_of(params), never), [])
+    return open_search_run(Work(params, folder, name, terms_of(params), Planted(params)), [])
 
 
 def search(params: Params, load: Load, folds: list[np.ndarray], folder: Path, name: str | None = None) -> Made:

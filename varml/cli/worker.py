@@ -25,4 +25,4 @@ def run_worker(timeout_sec: float | None) -> None:
     with watched(shared.num_trials, search.num_workers, search.latency_budget_ms) as watch:
         look = Reporter(shared, watch)
         look()
-        work_on(shared, work.make_objective(), is_late=lambda: time.time() > until, look=look)
+        work_on(shared, work.make_objective(), until=until, look=look)

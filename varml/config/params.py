@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from varml.config.objectives import LATENCY, objectives_fault
-from varml.config.part import Part
+from varml.config.search_params import Search
+from varml.config.section import Section, end_to_end, searchable
 
 # The value of ingest.group_from that is no regular expression.
 PARENT_FOLDER = "parent_folder"
@@ -26,22 +26,6 @@ Adapt = Literal["none", "flow", "both"]
 Adapting = Literal["last_stage", "all"]
 FlowImages = Literal["direction", "magnitude", "both", "stack"]
 Pooling = Literal["mean", "thirds", "attentive"]
-
-
-class Section(BaseModel):
-    """A section: unknown keys are faults, values are not changed after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-def searchable(**constraints: Any) -> Any:
-    """Return a field that trials on cached features read."""
-    return Field(json_schema_extra={"searchable": True}, **constraints)
-
-
-def end_to_end(**constraints: Any) -> Any:
-    """Return a field that training from pixels alone reads, so that no trial on cached features can tell its values."""
-    return Field(json_schema_extra={"end_to_end": True}, **constraints)
 
 
 class Engine(Section):
@@ -279,70 +263,6 @@ class Train(Section):
     finetune: Finetune = Finetune()
     ensemble: Ensemble = Field(Ensemble(max_members=1), description="of the final training")
     min_precision: float | None = Field(None, gt=0, le=1, description="least share of right answers; null answers all")
-
-
-class Confirm(Section):
-    """End-to-end training of the best trials, for the order that frozen features give need not be the final one."""
-
-    top_k: int = Field(default=0, ge=0, description="so many of the best trials, and the best of each fusion; 0: none")
-    num_folds: int | None = Field(default=1, ge=0, description="of the search's folds, the first ones; null or 0: all")
-    timeout_sec: float | None = Field(default=None, gt=0, description="of one training; null: no limit")
-    memory_mb: int | None = Field(default=None, ge=512, description="resident, of one training; null: no limit")
-    space: dict[str, Any] = Field(default={}, description="choices of end-to-end values; each combination is tried")
-
-
-class Search(Section):
-    """The study."""
-
-    num_trials: int = Field(ge=1, description="a total: a study that has them does nothing")
-    timeout_sec: float | None = Field(None, gt=0, description="after so long no other trial begins; null: no limit")
-    num_workers: int = Field(1, ge=1, description="processes of this machine that run trials at the same time")
-    max_failed_fraction: float = Field(0.5, ge=0, le=1, description="of num_trials: more that fail end the search")
-    sampler: Part
-    pruner: Part
-    objectives: list[str] = Field(description="the metric that is maximised, and latency_ms where it is weighed too")
-    latency_budget_ms: float | None = Field(None, gt=0, description="of what is served; null: no limit")
-    validation: Literal["folds", "val"]
-    num_folds: int = Field(ge=2, le=20)
-    num_ranked: int = Field(ge=1, description="how many of the best trials best.yaml names")
-    space: dict[str, Any]
-    confirm: Confirm = Confirm()
-
-    @model_validator(mode="after")
-    def _there_are_as_many_folds(self) -> Search:
-        if (self.confirm.num_folds or 0) > self.num_folds:
-            raise ValueError(
-                f"confirm.num_folds must be at most num_folds, {self.num_folds}, or null for all; it is "
-                f"{self.confirm.num_folds}"
-            )
-        return self
-
-    @property
-    def metric(self) -> str:
-        """The metric that is maximised, by its name or ``auto``."""
-        return self.objectives[0]
-
-    @property
-    def weighs_latency(self) -> bool:
-        """Whether trials are told apart by their latency too."""
-        return LATENCY in self.objectives
-
-    @field_validator("objectives")
-    @classmethod
-    def _are_a_metric_and_perhaps_latency(cls, objectives: list[str]) -> list[str]:
-        fault = objectives_fault(objectives)
-        if fault:
-            raise ValueError(fault)
-        return objectives
-
-    @model_validator(mode="after")
-    def _a_budget_is_searched_for(self) -> Search:
-        if self.latency_budget_ms is not None and not self.weighs_latency:
-            raise ValueError(
-                f"latency_budget_ms, {self.latency_budget_ms:g}, needs {LATENCY} among the objectives, for else fast "
-                f"trials are stopped where slow ones are better; write objectives: [{self.metric}, {LATENCY}], or null"
-            )
-        return self
 
 
 class Evaluate(Section):

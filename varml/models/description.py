@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
-from varml.config.params import Features, Flow, Frames, Model, Probe, Section, Views
+from varml.config.params import Features, Flow, Frames, Model, Probe, Views
+from varml.config.section import Section
 from varml.config.views import View, list_views
 
 FORMAT = 6

@@ -25,7 +25,6 @@ from varml.models.fusion import fusions
 from varml.models.recognizer import Recognizer
 from varml.search.latency_memory import Run, remembered_ms
 
-STREAMS = ("rgb", "flow")
 # Of the model's values those that change no work in service.
 IDLE = {"backbone", "dropout", "stream_dropout"}
 NUM_DIGITS = 2  # of milliseconds, after the point
@@ -68,7 +67,7 @@ def _head_ms(params: Params, data: FeatureSet) -> float:
         num_steps = {stream: shape[0] for stream, shape in shapes.items()}
         _, num_cells, dim = shapes["rgb"]
         recognizer = Recognizer(model, dim=dim, num_steps=num_steps, num_cells=num_cells, num_classes=num_classes)
-        ensemble = Ensemble([Member(recognizer, 1.0, dict.fromkeys(STREAMS, ""), views)], 1.0, data.mirror)
+        ensemble = Ensemble([Member(recognizer, 1.0, dict.fromkeys(shapes, ""), views)], 1.0, data.mirror)
         features = {one: np.zeros((1, *shapes[one.stream]), np.float16) for one in ensemble.inputs}
         return lambda: ensemble.predict(features)
 

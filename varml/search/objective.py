@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -63,15 +61,6 @@ class TrialResult:
         Of a trial that was stopped in its first fold, what it had come to there.
         """
         return float(np.mean(self.fold_losses or [self.fold_epochs[0][-1]["val_loss"]]))
-
-    def epoch_means(self) -> dict[str, list[float]]:
-        """Return the metrics of each epoch, the mean over folds, to six digits: they are kept with the study."""
-        means: dict[str, list[float]] = defaultdict(list)
-        for epochs in zip_longest(*self.fold_epochs):
-            trained = [metrics for metrics in epochs if metrics is not None]
-            for name in trained[0]:
-                means[name].append(float(f"{np.mean([metrics[name] for metrics in trained]):.6g}"))
-        return dict(means)
 
 
 @dataclass(frozen=True)

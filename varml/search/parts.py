@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from varml.config.faults import faults_of
-from varml.config.params import Section
 from varml.config.part import NAME, Part
+from varml.config.section import Section
 from varml.errors import ConfigError
 from varml.ground.registry import Registry
 

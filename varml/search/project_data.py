@@ -10,7 +10,7 @@ import pandas as pd
 
 from varml.config.objectives import LATENCY
 from varml.config.params import Params
-from varml.config.params import Search as SearchParams
+from varml.config.search_params import Search as SearchParams
 from varml.config.space import backbones_of, mirrors, searched_values
 from varml.config.views import list_views, stored_views
 from varml.data.dataset import FeatureSet

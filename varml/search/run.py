@@ -67,7 +67,7 @@ def _run_trials(shared: SharedStudy, objective: Objective, look: Reporter) -> No
     until = time.time() + limit if limit else float("inf")
     look()
     if shared.work.params.search.num_workers == 1:
-        work_on(shared, objective, is_late=lambda: time.time() > until, look=look)
+        work_on(shared, objective, until=until, look=look)
     elif not shared.is_complete():
         with Crew(shared, shared.work.params.search.num_workers, until) as crew:
             while crew.watch(LOOK_SEC):

@@ -13,7 +13,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from varml.config.params import Params
 from varml.errors import SearchError
-from varml.search.parallel.storage import experimental, has_storage, open_storage
+from varml.search.experimental import experimental
+from varml.search.parallel.storage import has_storage, open_storage
 from varml.search.pruners import make_pruner
 from varml.search.samplers import make_sampler
 

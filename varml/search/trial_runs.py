@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from optuna.trial import FrozenTrial, TrialState
@@ -46,9 +46,12 @@ def _points(trial: FrozenTrial) -> list[Point]:
         latency = latency_of(trial)
         points += [] if latency is None else [(LATENCY, latency, 0)]
     points += [("fold_score", score, fold) for fold, score in enumerate(trial.user_attrs.get(FOLD_SCORES, []))]
-    for name, values in trial.user_attrs.get(EPOCHS, {}).items():
-        points += [(name, value, epoch) for epoch, value in enumerate(values)]
-    return points
+    return points + curve_points(trial.user_attrs.get(EPOCHS, {}))
+
+
+def curve_points(curves: Mapping[str, Sequence[float]]) -> list[Point]:
+    """Return the points of metrics that have a value for each epoch."""
+    return [(name, value, epoch) for name, values in curves.items() for epoch, value in enumerate(values)]
 
 
 def _milliseconds(when: datetime | None) -> int | None:

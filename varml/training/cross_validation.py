@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import zip_longest
 
 import numpy as np
 import psutil
@@ -33,6 +35,16 @@ class FoldResult:
     probabilities: Probabilities
     streams: StreamProbabilities | None
     epochs: list[EpochMetrics]
+
+
+def epoch_means(folds: Iterable[list[EpochMetrics]]) -> dict[str, list[float]]:
+    """Return each metric after each epoch, the mean over the ``folds`` that came so far."""
+    means: dict[str, list[float]] = defaultdict(list)
+    for epochs in zip_longest(*folds):
+        trained = [metrics for metrics in epochs if metrics is not None]
+        for name in trained[0]:
+            means[name].append(float(np.mean([metrics[name] for metrics in trained])))
+    return dict(means)
 
 
 @dataclass(frozen=True)

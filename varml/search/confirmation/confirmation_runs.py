@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from varml.metrics.rank_correlation import RankCorrelation
 from varml.search.confirmation.candidates import Candidate
 from varml.search.confirmation.end_to_end_trainings import Attempt
-from varml.tracking.runs import KIND, Point, TrackedRun, children, create_run
+from varml.search.trial_runs import curve_points
+from varml.tracking.runs import KIND, Point, Status, TrackedRun, children, create_run
+from varml.training.cross_validation import epoch_means
 
 CONFIRMATION = "confirmation"
 ATTEMPT = "varml.confirmation"
@@ -26,32 +27,25 @@ class ConfirmationRuns:
 
     def log(self, attempt: Attempt, candidate: Candidate | None, fold_scores: Sequence[float]) -> None:
         """Write the run of an attempt that is over; it has no ``candidate`` where it failed."""
-        if attempt.reason is not None:
-            outcome, status = "failed", "FAILED"
-        else:
-            assert candidate is not None
-            outcome, status = f"{candidate.value:.3f}", "FINISHED"
+        outcome = "failed" if candidate is None else f"{candidate.value:.3f}"
+        status: Status = "FAILED" if candidate is None else "FINISHED"
         if self._is_logged(attempt, status):
             return
         tags = {KIND: CONFIRMATION, ATTEMPT: attempt.key, CONFIRMED_TRIAL: str(attempt.trial.number)}
         tags |= {"varml.reason": attempt.reason} if attempt.reason is not None else {}
         began, ended = _times(attempt)
         run = create_run(self.experiment, _name(attempt, outcome), tags, parent=self.parent, start_time_ms=began)
-        run.log_params(attempt.params)
-        if candidate is not None and candidate.cached_value is not None:
-            run.log_metrics({"value": candidate.value, "cached_value": candidate.cached_value})
-            run.log_curves([("fold_score", score, fold) for fold, score in enumerate(fold_scores)])
-        run.log_curves(_epochs(attempt))
-        run.finish("FINISHED" if attempt.reason is None else "FAILED", ended)
+        run.log_batch(attempt.params, _points(attempt, candidate, fold_scores))
+        run.finish(status, ended)
 
     def log_summary(self, correlation: RankCorrelation, num_confirmed: int, num_failed: int) -> None:
         """Tell the parent how many were confirmed, and how far both levels agree."""
-        self.parent.log_metrics({"num_confirmed": num_confirmed, "num_confirmation_failed": num_failed})
+        figures: dict[str, float] = {"num_confirmed": num_confirmed, "num_confirmation_failed": num_failed}
         if correlation.spearman is not None:
-            self.parent.log_metrics({"confirmation_spearman": correlation.spearman})
+            figures["confirmation_spearman"] = correlation.spearman
         if correlation.interval is not None:
-            low, high = correlation.interval
-            self.parent.log_metrics({"confirmation_spearman_low": low, "confirmation_spearman_high": high})
+            figures["confirmation_spearman_low"], figures["confirmation_spearman_high"] = correlation.interval
+        self.parent.log_metrics(figures)
         self.parent.set_tags({SPEARMAN: correlation_text(correlation)})
 
     def _is_logged(self, attempt: Attempt, status: str) -> bool:
@@ -82,11 +76,8 @@ def _times(attempt: Attempt) -> tuple[int | None, int | None]:
     return int(began * 1000), int(ended * 1000)
 
 
-def _epochs(attempt: Attempt) -> list[Point]:
-    """Return the means over folds of what each epoch gave."""
-    means: dict[tuple[str, int], list[float]] = defaultdict(list)
-    for fold in attempt.folds:
-        for epoch, metrics in enumerate(fold.epochs):
-            for name, value in metrics.items():
-                means[name, epoch].append(value)
-    return [(name, sum(values) / len(values), epoch) for (name, epoch), values in means.items()]
+def _points(attempt: Attempt, candidate: Candidate | None, fold_scores: Sequence[float]) -> list[Point]:
+    points = curve_points({"fold_score": fold_scores, **epoch_means(fold.epochs for fold in attempt.folds)})
+    if candidate is not None and candidate.cached_value is not None:
+        points += [("value", candidate.value, 0), ("cached_value", candidate.cached_value, 0)]
+    return points

@@ -22,7 +22,8 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from varml.search.parallel.storage import HEARTBEAT_SEC, experimental
+from varml.search.experimental import experimental
+from varml.search.parallel.storage import HEARTBEAT_SEC
 from varml.search.study import DEATHS, REASON, queue_again
 
 # User attribute of a trial: who runs it.

@@ -84,7 +84,7 @@ class Crew:
     def _start(self) -> None:
         ours, theirs = _SPAWN.Pipe(duplex=False)
         duty = _Duty(self.shared.work, theirs, os.getpid(), self.until)
-        process = _SPAWN.Process(target=with_plugins(_serve), args=(duty,), daemon=False)
+        process = _SPAWN.Process(target=with_plugins(_serve), args=(duty,))
         process.start()
         theirs.close()
         self._members.append(_Member(process, ours))
@@ -114,7 +114,7 @@ def _serve(duty: _Duty) -> None:
     try:
         shared, objective = SharedStudy.open(duty.work), duty.work.make_objective()
         duty.said.send("ready")
-        work_on(shared, objective, is_late=lambda: time.time() > duty.until)
+        work_on(shared, objective, until=duty.until)
     except KeyboardInterrupt:
         pass  # the parent has got it too, and says so
     except Exception as error:

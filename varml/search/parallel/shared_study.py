@@ -36,6 +36,7 @@ from varml.search.study import (
 )
 from varml.search.takeover import take_over
 from varml.search.terms import Terms, Values
+from varml.training.cross_validation import epoch_means
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ class SharedStudy:
                 return
             trial.set_user_attr(LOSS, result.loss)
             trial.set_user_attr(FOLD_SCORES, result.fold_scores)
-            trial.set_user_attr(EPOCHS, result.epoch_means())
+            trial.set_user_attr(EPOCHS, _short(epoch_means(result.fold_epochs)))
             if result.fitted:
                 trial.set_user_attr(FITTED, result.fitted)
             if result.pruned:
@@ -193,6 +194,11 @@ class SharedStudy:
 
     def _is_running(self, trial: optuna.Trial) -> bool:
         return self.study.get_trials(deepcopy=False)[trial.number].state == TrialState.RUNNING
+
+
+def _short(curves: dict[str, list[float]]) -> dict[str, list[float]]:
+    # To six digits: the study keeps them all.
+    return {name: [float(f"{value:.6g}") for value in values] for name, values in curves.items()}
 
 
 def _full(tried: Sequence[Values], num_trials: int) -> str:

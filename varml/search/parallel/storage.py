@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from varml.errors import SearchError, first_line
+from varml.search.experimental import experimental
 
 JOURNAL = "optuna.journal"
 # The address of the database, with its password: it never stands in params.yaml, which is logged.
@@ -180,11 +180,3 @@ def _url(address: str) -> URL:
 def _key(name: str) -> int:
     """Return the 63 bits by which PostgreSQL knows a lock."""
     return int.from_bytes(blake2b(f"varml {name}".encode(), digest_size=8).digest(), "big") >> 1
-
-
-@contextmanager
-def experimental() -> Iterator[None]:
-    """Keep Optuna from warning of what it may still change: the tests of each new version would see it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -22,14 +23,14 @@ def work_on(
     shared: SharedStudy,
     objective: Objective,
     *,
-    is_late: Callable[[], bool] = lambda: False,
+    until: float = math.inf,
     look: Callable[[], None] = lambda: None,
 ) -> None:
-    """Run trials until the study is complete, or it ``is_late``, or too many failed; ``look`` after each.
+    """Run trials until the study is complete, too many failed, or the wall clock says ``until``; ``look`` after each.
 
     Raises what is the machine's fault and not the configuration's, such as a full disk; the trial is queued again.
     """
-    while not (is_late() or shared.too_many_failed()):
+    while not (time.time() > until or shared.too_many_failed()):
         trial = shared.next_trial()
         look()
         if trial is not None:

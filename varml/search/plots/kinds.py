@@ -106,7 +106,7 @@ def _importances(study: optuna.Study, complete: list[FrozenTrial], objective: Ob
 
     def draw(library: Any) -> Any:
         # Optuna's own default, PED-ANOVA, compares the best tenth with the rest: of 20 trials that is two, and with
-        # one dimension that mattered in made-up studies of 20 and 40 trials it named another one each of six times.
+        # one dimension that mattered in made-up studies of 20 and 40 trials it named another one in each of six.
         evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed)
         return library.plot_param_importances(
             study, evaluator=evaluator, params=shared, target=objective.target, target_name=objective.name

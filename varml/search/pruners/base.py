@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import optuna
 
-from varml.config.params import Params, Section
+from varml.config.params import Params
 from varml.config.part import Part
+from varml.config.section import Section
 from varml.config.space import max_epochs
 from varml.ground.registry import Registry
-from varml.search.parallel.storage import experimental
+from varml.search.experimental import experimental
 from varml.search.parts import canonical, configured
 
 PATH = "search.pruner"

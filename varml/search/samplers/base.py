@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 import optuna
 
-from varml.config.params import Section
 from varml.config.part import Part
+from varml.config.section import Section
 from varml.ground.registry import Registry
-from varml.search.parallel.storage import experimental
+from varml.search.experimental import experimental
 from varml.search.parts import canonical, configured
 
 PATH = "search.sampler"
