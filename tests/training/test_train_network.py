@@ -164,6 +164,7 @@ def test_what_auto_settles_on_is_trained_as_if_it_had_been_asked_for(
     train: Train, monkeypatch: pytest.MonkeyPatch, gain: float, settled: Any
 ) -> None:
     monkeypatch.setattr(precision, "MIN_GAIN", gain)
+    monkeypatch.setattr(precision, "WITHOUT_BFLOAT16", set())
     told: list[str] = []
     runs = {
         name: digest(trained(changed(train, precision=name, ema=0.9), fabric=None, on_precision=told.append))
@@ -174,9 +175,24 @@ def test_what_auto_settles_on_is_trained_as_if_it_had_been_asked_for(
     assert runs["float32"] != runs["bf16"]
 
 
-def test_the_faster_precision_wins_by_a_margin(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+def first_batch() -> tuple[Draw, Batch]:
     draw = Draw(0, 0, torch.arange(NUM_VIDEOS))
-    batch = next(TinySource(NUM_VIDEOS).batches(iter([draw]), ("rgb",)))
+    return draw, next(TinySource(NUM_VIDEOS).batches(iter([draw]), ("rgb",)))
+
+
+@pytest.mark.parametrize(("cpu", "tried"), [("AVX2", ["float32"]), ("AVX512", ["float32", "bf16"])])
+def test_a_cpu_without_bfloat16_does_not_try_it(
+    train: Train, monkeypatch: pytest.MonkeyPatch, cpu: str, tried: list[str]
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: cpu)
+    chosen, seconds = precision.faster_precision(make_network(), train, None, *first_batch())
+    assert list(seconds) == tried
+    assert chosen in tried
+
+
+def test_the_faster_precision_wins_by_a_margin(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "WITHOUT_BFLOAT16", set())
+    draw, batch = first_batch()
     chosen, seconds = precision.faster_precision(make_network(), train, None, draw, batch)
     assert chosen == ("bf16" if seconds["float32"] >= 1.05 * seconds["bf16"] else "float32")
     assert all(0 < took < 1 for took in seconds.values())
