@@ -1,26 +1,39 @@
-"""Reads the test split, once: figures, per-video predictions, confusion matrix and coverage of the model."""
+"""Reads the test split, once: figures, per-video predictions, confusion matrix and coverage of the model.
+
+For the gate, what the new model and the present champion said of each video goes to the runs that trained them.
+"""
 
 import json
+import sys
+
+import pandas as pd
 
 from pipelines._stage import run_stage
+from varml.config.check import source_folder
 from varml.config.params import Params
-from varml.data.manifest import read_manifest, write_table
+from varml.data.manifest import read_manifest, rows_digest, write_table
+from varml.errors import VarmlError
 from varml.ground.atomic import write_json
 from varml.ground.paths import BASELINE, CONFUSION, COVERAGE, MANIFEST, MODEL, PREDICTIONS, TEST_METRICS
+from varml.inference.predictor import Predictor
+from varml.inference.timing import NUM_TIMED, latency_ms
 from varml.metrics.confusion import confusion_figure, confusion_table
 from varml.metrics.selective import coverage_curve
-from varml.models.model_files import load_model, model_digest
+from varml.models.model_files import LoadedModel, load_model, model_digest
+from varml.tracking.champion_evaluation import evaluate_champion
+from varml.tracking.evaluations import Evaluation, log_evaluation
 from varml.tracking.runs import training_run
 from varml.tracking.store import tracking_errors
-from varml.training.evaluation import score_test_split
+from varml.training.evaluation import TestScores, score_test_split
+from varml.video.frames import frames_files, read_frames
 
 
 @tracking_errors()
 def main(params: Params) -> None:
     """No other stage looks at the videos of the test split."""
-    manifest = read_manifest(MANIFEST)
+    manifest, model = read_manifest(MANIFEST), load_model(MODEL)
     baseline = json.loads(BASELINE.read_text())
-    scores = score_test_split(manifest, params, load_model(MODEL), baseline["backbone"])
+    scores = score_test_split(manifest, params, model, baseline["backbone"])
     metrics = scores.metrics(params.evaluate.confidence)
     predictions = scores.predictions()
     write_json(TEST_METRICS, metrics)
@@ -30,7 +43,24 @@ def main(params: Params) -> None:
     run = training_run(params.register_.experiment, model_digest(MODEL))
     run.log_metrics({f"test_{name}": value for name, value in metrics.items()})
     run.log_figure(confusion_figure(predictions, scores.classes), "confusion.png")
-    run.log_artifact(PREDICTIONS)
+    log_evaluation(run, _evaluation(params, scores, model))
+    _evaluate_champion(params, scores.rows)
+
+
+def _evaluation(params: Params, scores: TestScores, model: LoadedModel) -> Evaluation:
+    clips = [read_frames(file) for file in frames_files(scores.rows, params.frames)[:NUM_TIMED]]
+    latency = latency_ms(Predictor(model), clips)
+    return Evaluation(rows_digest(scores.rows), model_digest(MODEL), latency, scores.predictions())
+
+
+def _evaluate_champion(params: Params, test: pd.DataFrame) -> None:
+    name, source = params.register_.model_name, source_folder(str(params.data.source))
+    try:
+        with tracking_errors():
+            evaluate_champion(name, test, source, params.ingest.probe, params.engine.num_workers)
+    except VarmlError as error:
+        # The new model's figures stand without it, and the gate says what it misses.
+        print(f"the champion of {name} cannot be asked about these test videos: {error}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,11 @@ def broken_store(project: Path) -> Path:
     return project / "mlflow.db"
 
 
-# varml promote.
+# varml promote, varml rollback.
+
+
+def champion() -> str:
+    return str(open_client().get_model_version_by_alias("varml", "champion").version)
 
 
 def test_promoting_what_does_not_exist(varml: Varml, store: Path) -> None:
@@ -51,11 +55,41 @@ def test_promoting_what_does_not_exist(varml: Varml, store: Path) -> None:
     client.create_registered_model("varml")
     client.create_model_version("varml", source="file:///nowhere")
     assert varml("promote", "2") == (1, "varml: model 'varml' has no version '2'; there are 1\n")
-    assert varml("promote", "1") == (0, "varml version 1 is @champion\n")
-    assert str(client.get_model_version_by_alias("varml", "champion").version) == "1"
+    status, output = varml("promote", "1")
+    assert status == 1
+    assert output == (
+        "version 1 is not promoted, there is no champion:\n"
+        "  - no evaluation of version 1 is with its run; `dvc repro` makes one\n"
+    )
 
 
-@pytest.mark.parametrize("command", ["promote", "promote 1", "predict video.mp4", "predict --model models:/varml/1 x"])
+def test_what_the_gate_refuses_is_forced_with_a_reason_and_taken_back(varml: Varml, store: Path) -> None:
+    client = open_client()
+    client.create_registered_model("varml")
+    for _ in range(2):
+        client.create_model_version("varml", source="file:///nowhere")
+    client.set_registered_model_alias("varml", "champion", "1")
+    for half in (["--force"], ["--reason", "a new camera"]):
+        status, output = varml("promote", "2", *half)
+        assert (status, "go together" in output) == (2, True)
+    forced = ["promote", "2", "--force", "--reason", "a new camera"]
+    assert varml(*forced, "--dry-run")[1].startswith("varml version 2 would be @champion in place of version 1\n")
+    assert champion() == "1"
+    status, output = varml(*forced)
+    assert status == 0
+    assert output.startswith("varml version 2 is @champion in place of version 1\n  passed over: no evaluation")
+    assert varml("promote", "2") == (0, "varml version 2 is @champion already\n")
+    assert champion() == "2"
+    assert varml("rollback") == (0, "varml version 1 is @champion again, in place of version 2\n")
+    assert champion() == "1"
+    assert varml("rollback") == (
+        1, "varml: version 1 is the first champion of 'varml'; there is none to go back to\n",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "command", ["promote", "promote 1", "rollback", "predict video.mp4", "predict --model models:/varml/1 x"]
+)
 def test_a_server_that_is_down_is_named_without_its_password(varml: Varml, dead_server: str, command: str) -> None:
     status, output = varml(*command.split())
     assert status == 1

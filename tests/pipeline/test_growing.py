@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -83,7 +84,9 @@ def test_adding_a_backbone_and_a_video_computes_just_that(finished: Project, vid
     assert "removed 8 files" in output  # frames, flow, and features of three backbones, as they are and mirrored
 
 
-def test_augmentation_trains_another_model_and_leaves_the_search_alone(finished: Project, tmp_path: Path) -> None:
+def test_augmentation_trains_another_model_which_the_gate_compares_and_leaves_the_search_alone(
+    finished: Project, tmp_path: Path
+) -> None:
     project = finished.copy(tmp_path / "augmented")
     before = [(project.root / name).read_bytes() for name in ("model/weights.safetensors", "search/best.yaml")]
     project.set(train={"augment": 0.5})
@@ -98,6 +101,20 @@ def test_augmentation_trains_another_model_and_leaves_the_search_alone(finished:
     experiment = client.get_experiment_by_name("varml")
     (run, *_) = client.search_runs([experiment.experiment_id], "tags.`varml.kind` = 'train'", max_results=5)
     assert run.data.params["train.augment"] == "0.5"
+
+    # More than there is to gain: the gate compares, and says no.
+    project.set(register={"promote": "auto", "gate": {"min_gain": 1}})
+    output = project.repro()
+    assert "version 2 is not promoted, version 1 stays @champion:" in output
+    decided = client.get_model_version("varml", "2").tags
+    assert decided["varml.gate"] == "refused"
+    tested = [json.loads((root / "metrics/test.json").read_text())["top1"] for root in (project.root, finished.root)]
+    figures = [float(decided[f"varml.gate.{name}"]) for name in ("top1", "champion", "gain")]
+    assert figures == pytest.approx([*tested, tested[0] - tested[1]], abs=1e-4)
+    assert 0 < float(decided["varml.gate.latency_ms"]) < 10_000
+    status, output = project.run("varml", "promote", "--force", "--reason", "to see it serve")
+    assert status == 0, output
+    assert client.get_model_version_by_alias("varml", "champion").version == "2"
 
 
 def test_a_killed_training_on_changed_clips_goes_on_from_its_last_epoch(finished: Project, tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_the_training_run_has_curves_data_sources_and_test_figures(
     metrics = json.loads((finished.root / "metrics/test.json").read_text())
     assert run.data.metrics["test_top1"] == pytest.approx(metrics["top1"])
     artifacts = {item.path for item in client.list_artifacts(run.info.run_id)}
-    assert {"params.yaml", "dvc.yaml", "best.yaml", "confusion.png", "predictions.csv"} <= artifacts
+    assert {"params.yaml", "dvc.yaml", "best.yaml", "confusion.png", "evaluations"} <= artifacts
     (data,) = client.get_run(run.info.run_id).inputs.dataset_inputs
     assert data.dataset.name == "manifest"
 

@@ -12,7 +12,15 @@ from tiny_model import save_tiny_model
 from varml.errors import ModelError, TrackingError
 from varml.models.model_files import WEIGHTS, model_digest
 from varml.tracking.flavor import load_model
-from varml.tracking.model_registry import CHALLENGER, CHAMPION, Registered, promote, register_model, version_of
+from varml.tracking.model_registry import (
+    CHALLENGER,
+    CHAMPION,
+    Registered,
+    champion_of,
+    find_version,
+    register_model,
+    version_of,
+)
 from varml.tracking.runs import TrackedRun, create_run
 from varml.tracking.store import open_client
 
@@ -104,7 +112,7 @@ def test_the_challenger_moves_back_with_an_older_model_and_the_champion_stays(
     register_model(folders[0], name, runs[0], {})
     assert register_model(folders[1], name, runs[1], {}) == Registered("2", "1")
     assert aliases(name) == {CHALLENGER: "2", CHAMPION: "1"}
-    assert promote(name) == Registered("2", "2")
+    open_client().set_registered_model_alias(name, CHAMPION, "2")
     assert register_model(folders[0], name, runs[0], {}) == Registered("1", "2")
     assert aliases(name) == {CHALLENGER: "1", CHAMPION: "2"}
     assert register_model(folders[2], name, runs[2], {}) == Registered("3", "2")
@@ -128,7 +136,7 @@ def test_a_model_that_was_altered_is_not_registered(name: str, runs: list[Tracke
     assert versions(name) == []
 
 
-# Promoting.
+# Finding.
 
 
 @pytest.fixture
@@ -142,31 +150,36 @@ def eleven(name: str) -> str:
     return name
 
 
-def test_the_challenger_is_promoted_where_no_version_is_named(eleven: str) -> None:
-    assert promote(eleven) == Registered("11", "11")
-    assert aliases(eleven) == {CHALLENGER: "11", CHAMPION: "11"}
-
-
-def test_a_named_version_is_promoted_and_the_challenger_stays(eleven: str) -> None:
-    assert promote(eleven, "3") == Registered("3", "3")
-    assert aliases(eleven) == {CHALLENGER: "11", CHAMPION: "3"}
+def test_the_challenger_is_found_where_no_version_is_named(eleven: str) -> None:
+    assert find_version(open_client(), eleven).number == "11"
+    assert find_version(open_client(), eleven, "3").uri == f"models:/{eleven}/3"
 
 
 @pytest.mark.parametrize("version", ["12", "0", "-1", "newest", "1.0"])
 def test_a_version_that_does_not_exist_is_refused_with_those_that_do(eleven: str, version: str) -> None:
-    promote(eleven, "3")
     listed = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11"
     with pytest.raises(TrackingError, match=rf"'{eleven}' has no version '{version}'; there are {listed}$"):
-        promote(eleven, version)
-    assert aliases(eleven)[CHAMPION] == "3"
+        find_version(open_client(), eleven, version)
 
 
-def test_there_is_nothing_to_promote_before_the_first_version(project: Path, name: str) -> None:
+def test_there_is_nothing_to_find_before_the_first_version(project: Path, name: str) -> None:
     with pytest.raises(TrackingError, match=rf"'{name}' has no version in sqlite:///{project}/mlflow\.db; run `dvc re"):
-        promote(name)
+        find_version(open_client(), name)
     with pytest.raises(TrackingError, match=rf"'{name}' has no version '1'; there are none"):
-        promote(name, "1")
+        find_version(open_client(), name, "1")
+    assert champion_of(open_client(), name) is None
     assert versions(name) == []
+
+
+def test_a_version_has_its_run_unless_it_is_gone(name: str, folders: list[Path], runs: list[TrackedRun]) -> None:
+    register_model(folders[0], name, runs[0], {})
+    champion = champion_of(open_client(), name)
+    assert champion is not None
+    assert champion.run is not None
+    assert (champion.run.run_id, champion.digest) == (runs[0].run_id, model_digest(folders[0]))
+    client = open_client()
+    client.create_model_version(name, source="file:///nowhere", run_id="0" * 32)
+    assert find_version(client, name, "2").run is None
 
 
 def test_a_registry_that_is_down_does_not_pass_for_an_empty_one(monkeypatch: pytest.MonkeyPatch, name: str) -> None:

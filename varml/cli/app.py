@@ -109,17 +109,39 @@ def worker(
 @app.command()
 def promote(
     version: Annotated[str | None, typer.Argument(help="version to promote; default: the challenger")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what the gate says, and change nothing")] = False,
+    force: Annotated[bool, typer.Option("--force", help="promote it whatever the gate says; needs --reason")] = False,
+    reason: Annotated[str | None, typer.Option(help="why it is forced; kept with the version")] = None,
 ) -> None:
-    """Make a version of the registered model the champion."""
+    """Make a version of the registered model the champion, if the gate lets it pass; status 1 where it does not."""
+    if force != bool(reason):
+        raise typer.BadParameter("--force and --reason go together: what passes over the gate says why")
+    with _errors_without_traceback():
+        from varml.cli.promotion import outcome
+        from varml.config import load_params
+        from varml.tracking.promotion import promote as promote_version
+        from varml.tracking.store import tracking_errors
+
+        register = load_params().register_
+        with tracking_errors():
+            done = promote_version(register.model_name, register.gate, version, dry_run=dry_run, forced=reason)
+    typer.echo(outcome(done, dry_run=dry_run), err=not done.promoted)
+    if not done.promoted:
+        raise typer.Exit(1)
+
+
+@app.command()
+def rollback() -> None:
+    """Make the champion before the present one the champion again."""
     with _errors_without_traceback():
         from varml.config import load_params
-        from varml.tracking.model_registry import promote as promote_version
+        from varml.tracking.promotion import rollback as roll_back
         from varml.tracking.store import tracking_errors
 
         name = load_params().register_.model_name
         with tracking_errors():
-            done = promote_version(name, version)
-    typer.echo(f"{name} version {done.version} is @champion")
+            left, back = roll_back(name)
+    typer.echo(f"{name} version {back} is @champion again, in place of version {left}")
 
 
 @app.command()

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from varml.config.register_params import Register
 from varml.config.search_params import Search
 from varml.config.section import Section, end_to_end, searchable
 
@@ -269,13 +270,6 @@ class Evaluate(Section):
     """Figures on the test split."""
 
     confidence: float = Field(gt=0.5, lt=1, description="level of the interval around top-1")
-
-
-class Register(Section):
-    """The MLflow registry."""
-
-    experiment: str = Field(min_length=1)
-    model_name: str = Field(min_length=1, pattern=r"^[^/:]+$")
 
 
 class Params(Section):

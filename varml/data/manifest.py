@@ -12,6 +12,7 @@ import pandas as pd
 from varml.data.names import from_text
 from varml.errors import DataError
 from varml.ground.atomic import write_text
+from varml.ground.content_key import content_key
 from varml.video.clip import Clip
 from varml.video.reader import Source
 
@@ -65,6 +66,11 @@ def clips_of(manifest: pd.DataFrame, source: Path) -> list[Clip]:
         )
         for row in manifest.itertuples()
     ]
+
+
+def rows_digest(rows: pd.DataFrame) -> str:
+    """Return 32 hexadecimal digits that stand for these videos, by name and content, and their labels, in any order."""
+    return content_key(rows=sorted(rows[["video_id", "digest", "label"]].values.tolist()))
 
 
 def video_path(source: Path, text: str) -> Path:

@@ -47,7 +47,7 @@ class Predictor:
 
     def predict_file(self, video: Path) -> Prediction:
         """Return the answer for one video file; raises VideoError with the reason where it cannot be read."""
-        probabilities = self._scores(self._decode(video))
+        probabilities = self.score(self._decode(video))
         ranked = np.argsort(-probabilities, kind="stable")
         named = {self.classes[i]: float(probabilities[i]) for i in ranked}
         (answer,) = self.model.description.answers(probabilities[None])
@@ -63,12 +63,13 @@ class Predictor:
                 answers.append(self.predict_file(Path(file.name)))
         return answers
 
-    def _decode(self, video: Path) -> Frames:
-        pre = self.model.description.preprocessing
-        return read_isolated(StrangeVideo(video, pre.frames, pre.probe)).frames
-
-    def _scores(self, frames: Frames) -> npt.NDArray[np.float32]:
+    def score(self, frames: Frames) -> npt.NDArray[np.float32]:
+        """Return the probability of each class, (K,), for frames (S, F, H, W, 3) uint8 as they are stored."""
         pre, ensemble = self.model.description.preprocessing, self.model.ensemble
         flow = clip_flow(frames, pre.flow)
         features = compute_inputs(ensemble.inputs, self.model.backbones, frames, flow, pre.features)
         return np.asarray(ensemble.predict({one: values[None] for one, values in features.items()})[0])
+
+    def _decode(self, video: Path) -> Frames:
+        pre = self.model.description.preprocessing
+        return read_isolated(StrangeVideo(video, pre.frames, pre.probe)).frames

@@ -25,23 +25,46 @@ def mean_score(scores: Sequence[float]) -> float:
 
 def accuracy(labels: Labels, probabilities: Scores) -> float:
     """Return top-1: the share of videos whose most probable class is the true one, 0 to 1."""
-    return float((probabilities.argmax(1) == labels).mean())
+    return share_right(labels, probabilities.argmax(1))
 
 
 def mean_class_accuracy(labels: Labels, probabilities: Scores) -> float:
     """Return the mean over the classes present of each class's own accuracy, 0 to 1."""
-    return float(recall_score(labels, probabilities.argmax(1), labels=np.unique(labels), average="macro"))
+    return mean_recall(labels, probabilities.argmax(1))
 
 
 def macro_f1(labels: Labels, probabilities: Scores) -> float:
     """Return the unweighted mean of the F1 scores of the classes present in either, 0 to 1."""
-    return float(f1_score(labels, probabilities.argmax(1), average="macro", zero_division=0))
+    return mean_f1(labels, probabilities.argmax(1))
 
 
 METRICS: dict[str, Callable[[Labels, Scores], float]] = {
     "top1": accuracy,
     "mean_class_accuracy": mean_class_accuracy,
     "macro_f1": macro_f1,
+}
+
+
+def share_right(labels: Labels, answers: Labels) -> float:
+    """Return top-1 of ``answers``, the class (N,) that each video is taken for."""
+    return float((answers == labels).mean())
+
+
+def mean_recall(labels: Labels, answers: Labels) -> float:
+    """Return what :func:`mean_class_accuracy` does, of ``answers`` (N,)."""
+    return float(recall_score(labels, answers, labels=np.unique(labels), average="macro"))
+
+
+def mean_f1(labels: Labels, answers: Labels) -> float:
+    """Return what :func:`macro_f1` does, of ``answers`` (N,)."""
+    return float(f1_score(labels, answers, average="macro", zero_division=0))
+
+
+# The same by the same names, of answers in place of probabilities.
+ANSWER_METRICS: dict[str, Callable[[Labels, Labels], float]] = {
+    "top1": share_right,
+    "mean_class_accuracy": mean_recall,
+    "macro_f1": mean_f1,
 }
 
 

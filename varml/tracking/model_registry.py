@@ -18,10 +18,25 @@ CHAMPION = "champion"
 
 @dataclass(frozen=True)
 class Registered:
-    """A version, and whether it became the champion because there was none."""
+    """The version of a model that was registered, and the one that is champion now."""
 
     version: str
     champion: str
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version of the registered model ``name``, with the run that trained it, if it names one that is still there."""
+
+    name: str
+    number: str
+    digest: str
+    run: TrackedRun | None
+
+    @property
+    def uri(self) -> str:
+        """Where MLflow finds it."""
+        return f"models:/{self.name}/{self.number}"
 
 
 def register_model(folder: Path, name: str, run: TrackedRun, tags: dict[str, str]) -> Registered:
@@ -41,25 +56,28 @@ def register_model(folder: Path, name: str, run: TrackedRun, tags: dict[str, str
     return Registered(version, champion or version)
 
 
-def promote(name: str, version: str | None = None) -> Registered:
-    """Point @champion at ``version``, or at the present challenger.
+def champion_of(client: Any, name: str) -> Version | None:
+    """Return the version that serves, or None."""
+    number = version_of(client, name, CHAMPION)
+    return None if number is None else find_version(client, name, number)
 
-    Raises TrackingError where there is no such version.
-    """
+
+def find_version(client: Any, name: str, number: str | None = None) -> Version:
+    """Return the version ``number``, or the present challenger; raises TrackingError where there is none."""
     from mlflow.exceptions import MlflowException
 
-    client = open_client()
-    chosen = version or version_of(client, name, CHALLENGER)
+    chosen = number or version_of(client, name, CHALLENGER)
     if chosen is None:
         raise TrackingError(f"model {name!r} has no version in {place_of_store()}; run `dvc repro` first")
     try:
-        client.set_registered_model_alias(name, CHAMPION, chosen)
+        found = client.get_model_version(name, chosen)
     except MlflowException as error:
         versions = sorted((str(v.version) for v in client.search_model_versions(f"name='{name}'")), key=int)
         raise TrackingError(
             f"model {name!r} has no version {chosen!r}; there are {', '.join(versions) or 'none'}"
         ) from error
-    return Registered(str(chosen), str(chosen))
+    run = TrackedRun(client, found.run_id) if _has_run(client, found.run_id) else None
+    return Version(name, str(found.version), found.tags.get(MODEL_DIGEST, ""), run)
 
 
 def version_of(client: Any, name: str, alias: str) -> str | None:
@@ -95,3 +113,17 @@ def _create(client: Any, folder: Path, name: str, run: TrackedRun) -> str:
             raise
     created = client.create_model_version(name, source=info.model_uri, run_id=run.run_id, model_id=info.model_id)
     return str(created.version)
+
+
+def _has_run(client: Any, run_id: str | None) -> bool:
+    from mlflow.exceptions import MlflowException
+
+    if not run_id:
+        return False
+    try:
+        client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return False  # it was deleted for good
+    return True

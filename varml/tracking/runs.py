@@ -63,6 +63,11 @@ class TrackedRun:
         for key, value in tags.items():
             self.client.set_tag(self.run_id, key, value)
 
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags that the run has now."""
+        return dict(self.client.get_run(self.run_id).data.tags)
+
     def log_artifact(self, path: Path, folder: str | None = None) -> None:
         """Copy a file into the run's artifacts."""
         self.client.log_artifact(self.run_id, str(path), folder)

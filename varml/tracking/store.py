@@ -38,8 +38,9 @@ def open_client() -> Any:
 
 
 def import_mlflow() -> Any:
-    """Import MLflow without telemetry and without its log of every database migration."""
+    """Import MLflow without telemetry, its log of every database migration and its bar for every download."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     for name in ("alembic", "mlflow.store.db.utils", "mlflow.store.model_registry"):
         logging.getLogger(name).setLevel(logging.WARNING)
     import mlflow

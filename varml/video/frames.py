@@ -99,6 +99,14 @@ def extract_frames(task: FrameTask) -> None:
     write_pack(task.target, frames, task.params.jpeg_quality)
 
 
+def frames_of(task: FrameTask) -> Frames:
+    """Return what :func:`read_frames` gives after the extraction of one video, without storing it.
+
+    Raises VideoError where it cannot be decoded.
+    """
+    return clip_frames(task.clip, task.params)
+
+
 def read_frames(path: Path) -> Frames:
     """Return stored frames as (S, F, H, W, 3) uint8 RGB."""
     return Pack(path).read()

@@ -1,0 +1,81 @@
+"""The present champion on the present test videos, so that a new model can be compared with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from varml.config.params import Probe
+from varml.data.manifest import clips_of, rows_digest
+from varml.errors import VideoError
+from varml.ground.engine import map_isolated
+from varml.ground.progress import progress
+from varml.inference.timing import NUM_TIMED, latency_ms
+from varml.tracking.evaluations import PROBABILITY, Evaluation, log_evaluation, read_evaluation
+from varml.tracking.flavor import load_model
+from varml.tracking.model_registry import Version, champion_of
+from varml.tracking.store import open_client
+from varml.video.frame_folder import size_bytes
+from varml.video.frames import FrameTask, frames_files, frames_of, read_frames
+from varml.video.probe import probe_limit_sec
+from varml.video.reader import Frames
+
+Scores = npt.NDArray[np.float32]
+
+
+def evaluate_champion(name: str, rows: pd.DataFrame, source: Path, limits: Probe, num_workers: int) -> None:
+    """Keep what the champion of ``name`` says of the test videos ``rows`` with its run, unless it is there already.
+
+    It sees them by its own preprocessing, from stored frames where those are the same. Nothing happens where there is
+    no champion. Raises ModelError, VideoError or StoreError where it cannot be loaded or a video cannot be read.
+    """
+    champion = champion_of(open_client(), name)
+    if champion is None or champion.run is None:
+        return
+    if read_evaluation(champion.run, rows_digest(rows)) is None:
+        log_evaluation(champion.run, _evaluate(champion, rows, source, limits, num_workers))
+
+
+def _evaluate(champion: Version, rows: pd.DataFrame, source: Path, limits: Probe, num_workers: int) -> Evaluation:
+    predictor = load_model(champion.uri)
+    params = predictor.model.description.preprocessing.frames
+    files = frames_files(rows, params)
+    tasks = [FrameTask(clip, file, params) for clip, file in zip(clips_of(rows, source), files, strict=True)]
+    scores: dict[Path, Scores] = {}
+    timed: list[Frames] = []
+    for file, frames in progress(_frames_of(tasks, limits, num_workers), len(tasks), "champion"):
+        scores[file] = predictor.score(frames)
+        timed += [frames] if len(timed) < NUM_TIMED else []
+    probabilities = np.stack([scores[file] for file in files])
+    classes = np.asarray(predictor.classes, dtype=object)
+    table = rows[["video_id", "label"]].assign(predicted=classes[probabilities.argmax(1)]).reset_index(drop=True)
+    columns = [PROBABILITY + name for name in predictor.classes]
+    return Evaluation(
+        rows_digest(rows), champion.digest, latency_ms(predictor, timed),
+        pd.concat([table, pd.DataFrame(probabilities, columns=columns)], axis=1),
+    )  # fmt: skip
+
+
+def _frames_of(tasks: list[FrameTask], limits: Probe, num_workers: int) -> Iterator[tuple[Path, Frames]]:
+    """Yield the frames of each task, with the file that they are or would be stored in."""
+    strange = [task for task in tasks if not task.target.exists()]
+    for path in (task.clip.source.path for task in strange):
+        if not path.exists():
+            raise VideoError(f"{path} does not exist, and frames as the champion sees them are not stored")
+    for file in (task.target for task in tasks if task.target.exists()):
+        yield file, read_frames(file)
+    outcomes = map_isolated(
+        frames_of,
+        strange,
+        num_workers=num_workers,
+        timeout_sec=lambda task: probe_limit_sec(limits, size_bytes(task.clip.source.path)),
+        memory_mb=limits.memory_mb,
+    )
+    for outcome in outcomes:
+        if outcome.result is None:
+            raise VideoError(f"{outcome.item.clip.source.path} {outcome.reason}")
+        yield outcome.item.target, outcome.result

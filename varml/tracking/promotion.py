@@ -1,0 +1,145 @@
+"""Which version serves, and why: a gate lets a version take the champion's place, and the way back is kept.
+
+What was decided stands on the version: tags ``varml.gate`` (passed, refused, forced) and ``varml.gate.FIGURE``, and its
+description in words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from varml.config.register_params import Gate
+from varml.errors import TrackingError
+from varml.tracking.evaluations import EVALUATED_ON, Evaluation, read_evaluation
+from varml.tracking.gate import Verdict, judge
+from varml.tracking.model_registry import CHAMPION, Version, champion_of, find_version
+from varml.tracking.store import open_client
+
+DECISION = "varml.gate"
+# Tag of the registered model: the versions that were champions, the present one last.
+CHAMPIONS = "varml.champions"
+# Of which so many are kept: a tag has its limit.
+MAX_CHAMPIONS = 100
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """What came of asking that ``version`` be the champion in place of ``before``: the verdict, and if it is now.
+
+    ``forced`` is the reason that was given for passing over the verdict.
+    """
+
+    version: Version
+    before: str | None
+    verdict: Verdict
+    promoted: bool
+    forced: str | None = None
+
+
+def promote(
+    name: str, gate: Gate, number: str | None = None, *, dry_run: bool = False, forced: str | None = None
+) -> Promotion:
+    """Make a version of the model ``name`` the champion if ``gate`` lets it pass, or for the reason ``forced``.
+
+    ``number`` None is the present challenger. With ``dry_run`` nothing is changed. Raises TrackingError where there is
+    no such version.
+    """
+    client = open_client()
+    version, champion = find_version(client, name, number), champion_of(client, name)
+    before = champion.number if champion else None
+    if version.number == before:
+        return Promotion(version, before, Verdict(), promoted=True)
+    verdict = _verdict(version, champion, gate)
+    promotion = Promotion(version, before, verdict, verdict.passes or forced is not None, forced)
+    if not dry_run:
+        _record(client, promotion, gate)
+        if promotion.promoted:
+            _move(client, version, before)
+    return promotion
+
+
+def rollback(name: str) -> tuple[str, str]:
+    """Make the champion before the present one the champion again, and return both, the present one first.
+
+    Raises TrackingError where there was none before, or it is gone.
+    """
+    client = open_client()
+    champion = champion_of(client, name)
+    if champion is None:
+        raise TrackingError(f"model {name!r} has no champion to go back from; run `dvc repro` first")
+    earlier = _champions(client, name, champion.number)[:-1]
+    if not earlier:
+        raise TrackingError(f"version {champion.number} is the first champion of {name!r}; there is none to go back to")
+    find_version(client, name, earlier[-1])
+    client.set_registered_model_alias(name, CHAMPION, earlier[-1])
+    client.set_registered_model_tag(name, CHAMPIONS, " ".join(earlier))
+    return champion.number, earlier[-1]
+
+
+def _verdict(version: Version, champion: Version | None, gate: Gate) -> Verdict:
+    newest = "" if version.run is None else version.run.tags.get(EVALUATED_ON, "")
+    own = _evaluation(version, newest)
+    if own is None:
+        return Verdict([f"no evaluation of version {version.number} is with its run; `dvc repro` makes one"])
+    other = _evaluation(champion, newest) if champion else None
+    if champion is not None and other is None:
+        return Verdict(
+            [
+                f"the champion, version {champion.number}, was evaluated on other test videos or never; run `dvc repro "
+                "--single-item --force evaluate`, which asks it about those of this project"
+            ]
+        )
+    return judge(own, other, gate)
+
+
+def _evaluation(version: Version, test_set: str) -> Evaluation | None:
+    found = read_evaluation(version.run, test_set) if version.run and test_set else None
+    # A run may have been given to another model by hand.
+    return found if found and found.model_digest == version.digest else None
+
+
+def _move(client: Any, version: Version, before: str | None) -> None:
+    # The list comes first: where a kill comes between, what the alias says is cut out of it again.
+    champions = [*(_champions(client, version.name, before) if before else []), version.number]
+    client.set_registered_model_tag(version.name, CHAMPIONS, " ".join(champions[-MAX_CHAMPIONS:]))
+    client.set_registered_model_alias(version.name, CHAMPION, version.number)
+
+
+def _champions(client: Any, name: str, present: str) -> list[str]:
+    """Return the versions that were champions, the present one last, also where an alias was moved by hand."""
+    known = client.get_registered_model(name).tags.get(CHAMPIONS, "").split()
+    if present not in known:
+        return [*known, present]
+    while known[-1] != present:
+        known.pop()
+    return known
+
+
+def _record(client: Any, promotion: Promotion, gate: Gate) -> None:
+    name, number = promotion.version.name, promotion.version.number
+    for figure, value in promotion.verdict.figures.items():
+        client.set_model_version_tag(name, number, f"{DECISION}.{figure}", f"{value:.4f}")
+    client.set_model_version_tag(name, number, DECISION, _decision(promotion))
+    client.update_model_version(name, number, description=describe(promotion, gate))
+
+
+def _decision(promotion: Promotion) -> str:
+    if promotion.verdict.passes:
+        return "passed"
+    return "forced" if promotion.promoted else "refused"
+
+
+def describe(promotion: Promotion, gate: Gate) -> str:
+    """Return the decision in Markdown: what was decided, why, and the figures."""
+    verb = "passed the gate" if promotion.verdict.passes else "was refused by the gate"
+    against = f" against version {promotion.before}" if promotion.before else ", without a champion to compare with"
+    lines = [f"Version {promotion.version.number} {verb}{against}."]
+    lines += [f"- {reason}" for reason in promotion.verdict.reasons]
+    if promotion.forced is not None:
+        lines += ["", f"It was promoted all the same: {promotion.forced}"]
+    if promotion.verdict.figures:
+        lines += ["", "| figure | value |", "| --- | --- |"]
+        lines += [f"| {name} | {value:.4g} |" for name, value in promotion.verdict.figures.items()]
+        lines += ["", f"Judged by {gate.metric} and the bounds of `register.gate`: {gate.model_dump_json()}"]
+    return "\n".join(lines)
