@@ -46,8 +46,8 @@ class SearchLog:
         """
         lock = f"{self._shared.work.name}-log"
         with self._as_far_as_it_goes():
-            with self._shared.storage.held(lock) as is_ours, _Scribe(self._try_to_catch_up) as scribe:
-                yield scribe.wake if is_ours else lambda: None
+            with self._shared.storage.held(lock) as is_ours, _beside(self._try_to_catch_up, is_ours) as wake:
+                yield wake
             with self._shared.storage.locked(lock):
                 self._written = None  # others may have written in between
                 self.catch_up()
@@ -108,6 +108,16 @@ class SearchLog:
                 f"the search has its {len(self._shared.ended())} trials, and not all of them are in MLflow: {error}; "
                 "the next `dvc repro` runs none of them again and writes those that are missing"
             ) from error
+
+
+@contextmanager
+def _beside(write: Callable[[], bool], is_ours: bool) -> Iterator[Callable[[], None]]:
+    """Yield what lets a thread ``write``, which it does at the end too; nothing is written unless that ``is_ours``."""
+    if not is_ours:
+        yield lambda: None
+        return
+    with _Scribe(write) as scribe:
+        yield scribe.wake
 
 
 class _Scribe:
