@@ -13,6 +13,7 @@ from varml.ground.content_key import file_digest
 from varml.ground.paths import BEST, MANIFEST, MODEL, OOF, OOF_METRICS
 from varml.models.model_files import model_digest, save_model
 from varml.search.results import allowed_training, fitted_values, is_confirmed, ranked_params, read_best
+from varml.tracking.provenance import log_provenance
 from varml.tracking.runs import KIND, MODEL_DIGEST, create_run, reap_runs, tracked
 from varml.tracking.store import tracking_errors
 from varml.training.checkpoint_files import remove_checkpoint
@@ -33,9 +34,10 @@ def main(params: Params) -> None:
     ]
     reap_runs(params.register_.experiment, "train")
     with tracked(create_run(params.register_.experiment, "train", {KIND: "train"})) as run:
-        run.log_params(_logged(members))
+        run.log_params(_logged(members, [best["ranked"][rank]["trial"] for rank in served.weights]))
         run.log_dataset("manifest", file_digest(MANIFEST)[:32], "training")
         run.log_sources()
+        log_provenance(run)
         run.log_metrics({f"oof_{name}": value for name, value in served.figures.items()})
         manifest = read_manifest(MANIFEST, splits=TRAINING_SPLITS)
         model = train_model(
@@ -44,16 +46,15 @@ def main(params: Params) -> None:
         save_model(MODEL, model)
         write_json(OOF_METRICS, served.figures)
         run.set_tags({MODEL_DIGEST: model_digest(MODEL)})
-        run.log_artifact(BEST)
         for member in members:
             remove_checkpoint(member.params)
 
 
-def _logged(members: list[Member]) -> dict[str, Any]:
+def _logged(members: list[Member], trials: list[int]) -> dict[str, Any]:
     logged: dict[str, Any] = {"num_members": len(members)}
-    for place, member in enumerate(members):
+    for place, (member, trial) in enumerate(zip(members, trials, strict=True)):
         values = {**searched_values(member.params), **end_to_end_values(member.params)}
-        logged |= _named(place, {**values, **member.fitted, "weight": member.weight})
+        logged |= _named(place, {**values, **member.fitted, "weight": member.weight, "trial": trial})
     return logged
 
 

@@ -36,6 +36,7 @@ def test_a_command_does_what_it_says(project: Project, command: str) -> None:
     assert status == 0, output
     expected = {
         "varml promote": "@champion",
+        "varml lineage": "commit",
         "varml predict": VIDEO,
         "varml inspect": "inspected/person01_1.mp4",
         "varml doctor": "ok",

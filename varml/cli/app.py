@@ -145,6 +145,47 @@ def rollback() -> None:
 
 
 @app.command()
+def lineage(
+    version: Annotated[str | None, typer.Argument(help="version to trace; default: the challenger")] = None,
+) -> None:
+    """Say where a version comes from: commit, data, study and trial, environment."""
+    with _errors_without_traceback():
+        from varml.cli.lineage import describe_trace
+        from varml.config import load_params
+        from varml.tracking.store import tracking_errors
+        from varml.tracking.trace import trace
+
+        name = load_params().register_.model_name
+        with tracking_errors():
+            typer.echo(describe_trace(trace(name, version)))
+
+
+@app.command()
+def reproduce(
+    version: Annotated[str, typer.Argument(help="version to make again")],
+    directory: Annotated[Path, typer.Argument(help="folder to make it in; it must not exist or be empty")],
+    data: Annotated[Path | None, typer.Option(help="where its videos are now; default: where they were")] = None,
+    python: Annotated[
+        str | None, typer.Option(help="interpreter that has what it needs; default: a new virtual environment")
+    ] = None,
+) -> None:
+    """Make a version again from its commit, environment and search result; status 1 where it answers otherwise."""
+    with _errors_without_traceback():
+        from varml.cli.lineage import describe_reproduction
+        from varml.config import load_params
+        from varml.tracking.reproduction import reproduce as make_again
+        from varml.tracking.store import tracking_errors
+        from varml.tracking.trace import trace
+
+        name = load_params().register_.model_name
+        with tracking_errors():
+            made = make_again(trace(name, version), directory, data, python)
+    typer.echo(describe_reproduction(made))
+    if not made.is_the_same:
+        raise typer.Exit(1)
+
+
+@app.command()
 def clean(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be removed, and remove nothing")] = False,
 ) -> None:

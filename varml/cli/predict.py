@@ -67,12 +67,11 @@ def _champion_uri() -> str | None:
 def _from_uri(uri: str) -> Predictor:
     from mlflow.exceptions import MlflowException
 
-    from varml.tracking.flavor import load_model
-    from varml.tracking.store import open_client, reason_of
+    from varml.tracking.model_registry import load_registered
+    from varml.tracking.store import reason_of
 
-    open_client()
     try:
-        return load_model(uri)
+        return load_registered(uri)
     except MlflowException as error:
         raise ModelError(
             f"{uri} cannot be loaded ({reason_of(error)}); name a version or an alias that exists"

@@ -7,9 +7,8 @@ from varml.ground.content_key import file_digest
 from varml.ground.paths import CONTACT_SHEET, DATA_CARD, DATA_PAGE, MANIFEST
 from varml.search.parallel.shared_study import Work
 from varml.search.parallel.storage import open_storage
-from varml.tracking.runs import KIND, TrackedRun, create_run, find_own_run, find_run, reap_runs
+from varml.tracking.runs import KIND, STUDY, TrackedRun, create_run, find_own_run, find_run, reap_runs
 
-STUDY = "varml.study"
 STORAGE = "varml.storage"  # of a study that several projects share
 
 

@@ -15,8 +15,9 @@ from typing import Any
 import pandas as pd
 from packaging.requirements import Requirement
 
+from varml.errors import ModelError
 from varml.inference.predictor import Predictor
-from varml.models.model_files import verify
+from varml.models.model_files import model_digest, verify
 
 FLAVOR = "varml"
 DATA = "model"
@@ -65,11 +66,19 @@ def log_model(folder: Path, run_id: str, name: str = "model") -> Any:
     )
 
 
-def load_model(uri: str) -> Predictor:
-    """Return the predictor of a model by any MLflow URI; varml's own loader checks and reads it."""
+def load_model(uri: str, digest: str | None = None) -> Predictor:
+    """Return the predictor of a model by any MLflow URI.
+
+    varml's own loader checks and reads it: of what MLflow would import or unpickle nothing is looked at. Raises
+    ModelError where the model is not whole, or is not the one with this ``digest``.
+    """
     from mlflow.artifacts import download_artifacts
 
-    return Predictor.load(Path(download_artifacts(artifact_uri=uri)) / DATA)
+    folder = Path(download_artifacts(artifact_uri=uri)) / DATA
+    verify(folder)
+    if digest is not None and model_digest(folder) != digest:
+        raise ModelError(f"{uri} holds another model than the one that was registered; do not use it, register it anew")
+    return Predictor.load(folder)
 
 
 def signature() -> Any:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from varml.ground.git import ask_git
 from varml.ground.paths import DATA_CARD, LOCK, MANIFEST, PARAMS, PIPELINE, project_root
 
 GIT_COMMIT = "varml.git.commit"
@@ -58,11 +58,7 @@ def _git_tags(root: Path) -> dict[str, str]:
 
 
 def _git(root: Path, *arguments: str) -> str:
-    try:
-        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    return (ask_git(root, *arguments) or b"").decode(errors="replace").strip()
 
 
 def _stage_deps(root: Path, stage: str) -> list[str]:

@@ -20,9 +20,13 @@ Point = tuple[str, float, int]  # metric, value, step
 # What kind of run it is: search, trial, baseline, train.
 KIND = "varml.kind"
 MODEL_DIGEST = "varml.model_digest"
+# The name of a search's study.
+STUDY = "varml.study"
 # Which project on which machine made a run: it tells what a kill left behind from what others are doing.
 PLACE = "varml.place"
 PARENT = "mlflow.parentRunId"
+# The model came from DVC's cache: another store has the run that trained it.
+RESTORED = "varml.restored"
 # MLflow's own limits for one request: 100 params, 1,000 entries of all kinds.
 _MAX_PARAMS = 100
 _MAX_METRICS = 1000 - _MAX_PARAMS
@@ -179,7 +183,7 @@ def training_run(experiment: str, digest: str) -> TrackedRun:
     found = find_run(experiment, tags)
     if found is not None:
         return found
-    run = create_run(experiment, "train (restored)", {**tags, "varml.restored": "true"})
+    run = create_run(experiment, "train (restored)", {**tags, RESTORED: "true"})
     run.finish("FINISHED")
     return run
 
