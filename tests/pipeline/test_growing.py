@@ -114,7 +114,7 @@ def test_augmentation_trains_another_model_which_the_gate_compares_and_leaves_th
     assert 0 < float(decided["varml.gate.latency_ms"]) < 10_000
     status, output = project.run("varml", "promote", "--force", "--reason", "to see it serve")
     assert status == 0, output
-    assert client.get_model_version_by_alias("varml", "champion").version == "2"
+    assert str(client.get_model_version_by_alias("varml", "champion").version) == "2"
 
 
 def test_a_killed_training_on_changed_clips_goes_on_from_its_last_epoch(finished: Project, tmp_path: Path) -> None:

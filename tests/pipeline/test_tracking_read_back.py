@@ -81,7 +81,9 @@ def test_the_training_run_has_curves_data_sources_and_test_figures(
     metrics = json.loads((finished.root / "metrics/test.json").read_text())
     assert run.data.metrics["test_top1"] == pytest.approx(metrics["top1"])
     artifacts = {item.path for item in client.list_artifacts(run.info.run_id)}
-    assert {"params.yaml", "dvc.yaml", "best.yaml", "confusion.png", "evaluations"} <= artifacts
+    assert {"params.yaml", "dvc.yaml", "confusion.png", "evaluations"} <= artifacts
+    searched = {item.path for item in client.list_artifacts(run.info.run_id, "provenance/search")}
+    assert {Path(path).name for path in searched} == {"best.yaml", "oof.npz", "baseline.json"}
     (data,) = client.get_run(run.info.run_id).inputs.dataset_inputs
     assert data.dataset.name == "manifest"
 
