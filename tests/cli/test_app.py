@@ -11,10 +11,14 @@ from pathlib import Path
 
 import pytest
 from project import free_port
-from tiny_model import save_tiny_model
+from tiny_model import build, save_tiny_model, timeless_params, tiny_backbone
 
 from varml.cli.predict import describe
+from varml.data.sample import make_sample
 from varml.inference.predictor import Prediction
+from varml.models.model_files import model_digest, save_model
+from varml.tracking.model_registry import register_model
+from varml.tracking.runs import create_run
 from varml.tracking.store import open_client
 
 Varml = Callable[..., tuple[int, str]]
@@ -113,6 +117,35 @@ def test_params_that_break_a_rule_are_named(varml: Varml, project: Path) -> None
         status, output = varml(command)
         assert status == 1
         assert "search.num_trials = 'none'" in output
+
+
+# varml export.
+
+
+def test_an_export_is_kept_with_its_version_and_answers_alike(
+    varml: Varml, project: Path, store: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: exports are not tested")
+    (video,) = make_sample(tmp_path / "videos", actions=["wave"], num_persons=1, clips_per_person=1)
+    save_model(tmp_path / "model", build(tiny_backbone(), timeless_params()))
+    register_model(tmp_path / "model", "varml", create_run("varml", "train", {}), {})
+    status, output = varml("export", "export")
+    assert status == 0, output
+    assert re.fullmatch(
+        r"export: probabilities are those of the model to \S+ on random .*kept with version 1\n", output
+    )
+    answers = [varml("predict", "--model", place, "--json", str(video)) for place in ("export", "models:/varml/1")]
+    one, other = (json.loads(output) for _, output in answers)
+    assert one["label"] == other["label"]
+    assert one["probability"] == pytest.approx(other["probability"], abs=1e-5)
+    version = open_client().get_model_version("varml", "1")
+    assert version.tags["varml.onnx"] == model_digest(project / "export")
+    kept = {item.path for item in open_client().list_artifacts(version.run_id, "onnx")}
+    assert "onnx/model.onnx" in kept
+    assert varml("export", "export") == (1, "varml: export exists; name a folder that does not\n")
+    assert varml("export", "more", "--model", "export") == (
+        1, "varml: export is an export already; name the model that it came from\n",
+    )  # fmt: skip
 
 
 # varml predict.

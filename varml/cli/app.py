@@ -145,6 +145,22 @@ def rollback() -> None:
 
 
 @app.command()
+def export(
+    directory: Annotated[Path, typer.Argument(help="folder to make; it must not exist")],
+    model: Annotated[
+        str | None, typer.Option(help="MLflow URI or model folder; default: the champion, then model/")
+    ] = None,
+) -> None:
+    """Export a model to ONNX, checked against it; `varml predict --model DIRECTORY` then answers by onnxruntime."""
+    with _errors_without_traceback():
+        from varml.cli.export import export_to
+        from varml.tracking.store import tracking_errors
+
+        with tracking_errors():
+            typer.echo(export_to(directory, model))
+
+
+@app.command()
 def lineage(
     version: Annotated[str | None, typer.Argument(help="version to trace; default: the challenger")] = None,
 ) -> None:

@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from varml.flow.store import clip_flow
-from varml.models.ensemble import compute_inputs
-from varml.models.model_files import LoadedModel, load_model
+from varml.models.model_files import LoadedModel, load_model, model_digest
+from varml.models.onnx_model import OnnxModel, is_export, load_export
 from varml.video.reader import Frames
 from varml.video.strange import StrangeVideo, read_isolated
 
@@ -34,16 +33,22 @@ class Prediction:
 
 
 class Predictor:
-    """A model folder, loaded."""
+    """A model folder or an export of one, loaded.
 
-    def __init__(self, model: LoadedModel) -> None:
-        self.model = model
+    ``digest`` is the sha256 that stands for the model, None of a model that has no folder.
+    """
+
+    def __init__(self, model: LoadedModel | OnnxModel, digest: str | None = None) -> None:
+        self.model, self.digest = model, digest
         self.classes = model.description.classes
 
     @classmethod
     def load(cls, folder: Path) -> Predictor:
-        """Load a model folder; raises ModelError where it is incomplete or was altered."""
-        return cls(load_model(folder))
+        """Load a model folder, or an export; raises ModelError where it is incomplete or was altered."""
+        if is_export(folder):
+            export = load_export(folder)
+            return cls(export, export.digest)
+        return cls(load_model(folder), model_digest(folder))
 
     def predict_file(self, video: Path) -> Prediction:
         """Return the answer for one video file; raises VideoError with the reason where it cannot be read."""
@@ -65,10 +70,7 @@ class Predictor:
 
     def score(self, frames: Frames) -> npt.NDArray[np.float32]:
         """Return the probability of each class, (K,), for frames (S, F, H, W, 3) uint8 as they are stored."""
-        pre, ensemble = self.model.description.preprocessing, self.model.ensemble
-        flow = clip_flow(frames, pre.flow)
-        features = compute_inputs(ensemble.inputs, self.model.backbones, frames, flow, pre.features)
-        return np.asarray(ensemble.predict({one: values[None] for one, values in features.items()})[0])
+        return self.model.score(frames)
 
     def _decode(self, video: Path) -> Frames:
         pre = self.model.description.preprocessing

@@ -85,12 +85,22 @@ def compute_features(
 
 def rgb_input(backbone: Backbone, frames: Frames, params: FeatureParams) -> Tensor:
     """Return what the backbone sees of stored frames, (S, 3, s, s) float32, standardised."""
-    return backbone.standardise(_scaled(rgb_images(frames), params))
+    return backbone.standardise(scaled_rgb(frames, params))
 
 
 def flow_input(packed_flow: PackedFlow, params: FeatureParams) -> Tensor:
     """Return what the backbone sees of stored flow, (T, C, s, s) float32, standardised."""
-    return standardise_flow(_scaled(flow_images(packed_flow, params.flow_images), params))
+    return standardise_flow(scaled_flow(packed_flow, params))
+
+
+def scaled_rgb(frames: Frames, params: FeatureParams) -> Tensor:
+    """Return stored frames at the size of the backbone, (S, 3, s, s) float32, about 0 to 1."""
+    return _scaled(rgb_images(frames), params)
+
+
+def scaled_flow(packed_flow: PackedFlow, params: FeatureParams) -> Tensor:
+    """Return stored flow as images at the size of the backbone, (T, C, s, s) float32, about 0 to 1."""
+    return _scaled(flow_images(packed_flow, params.flow_images), params)
 
 
 def features_of(backbone: Backbone, images: Tensor, params: FeatureParams) -> StepFeatures:

@@ -13,14 +13,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import ValidationError
 
 from varml.errors import ModelError
 from varml.flow.estimator import estimators
-from varml.ground.atomic import json_text, write_bytes, write_json
+from varml.ground.atomic import write_bytes, write_json
 from varml.ground.content_key import file_digest
 from varml.ground.registry import Registry
+from varml.models.checked_files import CHECKSUMS, check_files, write_checksums
 from varml.models.description import FORMAT, Description
+from varml.video.reader import Frames
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,7 +36,6 @@ if TYPE_CHECKING:
 DESCRIPTION = "model.json"
 WEIGHTS = "weights.safetensors"
 FLOW_WEIGHTS = "flow.safetensors"  # of a flow estimator that has any
-CHECKSUMS = "checksums.json"
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,16 @@ class LoadedModel:
         members = [Member(recognizer, m.weight, m.backbones, said.views_of(m)) for recognizer, m in pairs]
         return Ensemble(members, said.temperature, said.mirror)
 
+    def score(self, frames: Frames) -> npt.NDArray[np.float32]:
+        """Return the probability of each class, (K,), for frames (S, F, H, W, 3) uint8 as they are stored."""
+        from varml.flow.store import clip_flow
+        from varml.models.ensemble import compute_inputs
+
+        pre = self.description.preprocessing
+        flow = clip_flow(frames, pre.flow)
+        features = compute_inputs(self.ensemble.inputs, self.backbones, frames, flow, pre.features)
+        return np.asarray(self.ensemble.predict({one: values[None] for one, values in features.items()})[0])
+
     @property
     def networks(self) -> dict[str, nn.Module]:
         """Every network by what the names of its weights begin with."""
@@ -79,7 +92,7 @@ def save_model(folder: Path, model: LoadedModel) -> None:
         write_bytes(folder / name, save({key: tensor.contiguous() for key, tensor in tensors.items()}))
     # The model brings its weights along; where they came from is a path of this machine.
     write_json(folder / DESCRIPTION, model.description.with_flow_weights({}).model_dump())
-    write_json(folder / CHECKSUMS, {name: file_digest(folder / name) for name in (DESCRIPTION, *parts)})
+    write_checksums(folder, [DESCRIPTION, *parts])
 
 
 def load_model(folder: Path) -> LoadedModel:
@@ -88,14 +101,10 @@ def load_model(folder: Path) -> LoadedModel:
     Raises ModelError where a file is missing, altered or added since it was saved, or the model is of another format.
     """
     names = verify(folder)
-    description = _read_description(folder)
+    description = read_description(folder)
     from safetensors.torch import load_file
 
-    _check_names(description)
-    file = (folder / FLOW_WEIGHTS).resolve()
-    flow_state = load_file(file) if FLOW_WEIGHTS in names else None
-    if flow_state:
-        description = description.with_flow_weights({description.preprocessing.flow.estimator: str(file)})
+    description, flow_state = with_flow_state(description, folder, names)
     model = _build(description, flow_state)
     try:
         _fill(model.networks, load_file(folder / WEIGHTS))
@@ -107,29 +116,25 @@ def load_model(folder: Path) -> LoadedModel:
     return model
 
 
-def verify(folder: Path) -> list[str]:
-    """Return the names of the model's files; raise ModelError unless each has the sha256 that it was saved with.
+def with_flow_state(
+    description: Description, folder: Path, names: list[str]
+) -> tuple[Description, dict[str, Any] | None]:
+    """Return ``description`` with the file of its flow estimator's weights, and these, if they are among ``names``.
 
-    There must be no other file, and the list of checksums must stand as it was written, to the byte.
+    Raises ModelError where the model is made of parts that nobody has registered.
     """
-    try:
-        text = (folder / CHECKSUMS).read_text(encoding="utf-8")
-        expected = json.loads(text)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{folder} holds no complete model ({CHECKSUMS}: {error}); run `dvc repro`") from error
-    needed = {DESCRIPTION, WEIGHTS}
-    if not isinstance(expected, dict) or not needed <= set(expected) <= {*needed, FLOW_WEIGHTS}:
-        raise ModelError(f"{folder / CHECKSUMS} must list {DESCRIPTION} and {WEIGHTS}; make the model again")
-    for name, digest in expected.items():
-        path = folder / name
-        if not path.is_file() or file_digest(path) != digest:
-            raise ModelError(f"{path} is missing or was altered after it was saved; do not use it, make it again")
-    if text != json_text(expected):
-        raise ModelError(f"{folder / CHECKSUMS} was altered after it was saved; do not use the model, make it again")
-    added = sorted(path.name for path in folder.iterdir() if path.name not in {*expected, CHECKSUMS})
-    if added:
-        raise ModelError(f"{folder / added[0]} is no file of the model; a model's folder holds no others, remove it")
-    return list(expected)
+    from safetensors.torch import load_file
+
+    _check_names(description)
+    if FLOW_WEIGHTS not in names:
+        return description, None
+    file = (folder / FLOW_WEIGHTS).resolve()
+    return description.with_flow_weights({description.preprocessing.flow.estimator: str(file)}), load_file(file)
+
+
+def verify(folder: Path) -> list[str]:
+    """Return the names of the model's files; raises as :func:`varml.models.checked_files.check_files` does."""
+    return check_files(folder, {DESCRIPTION, WEIGHTS}, {FLOW_WEIGHTS})
 
 
 def model_digest(folder: Path) -> str:
@@ -183,7 +188,8 @@ def _check_names(description: Description) -> None:
             )
 
 
-def _read_description(folder: Path) -> Description:
+def read_description(folder: Path) -> Description:
+    """Return what ``model.json`` in ``folder`` says; raises ModelError where it is of another format or no model's."""
     tree = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
     if tree.get("format") != FORMAT:
         raise ModelError(f"{folder} has model format {tree.get('format')!r}; this varml reads format {FORMAT}")

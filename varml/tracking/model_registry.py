@@ -81,6 +81,12 @@ def find_version(client: Any, name: str, number: str | None = None) -> Version:
     return Version(name, str(found.version), found.tags.get(MODEL_DIGEST, ""), run)
 
 
+def numbers_of(client: Any, name: str, digest: str) -> list[str]:
+    """Return the versions of ``name`` that are the model ``digest``, the first one first."""
+    found = client.search_model_versions(f"name='{name}'")
+    return sorted((str(one.version) for one in found if one.tags.get(MODEL_DIGEST) == digest), key=int)
+
+
 def load_registered(uri: str) -> Predictor:
     """Return the predictor of a model by any MLflow URI; of a version only the model that was registered as it.
 
