@@ -61,12 +61,13 @@ def predict(
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object per video")] = False,
 ) -> None:
     """Say which action each video shows, with probabilities."""
-    from varml.cli.predict import describe, load_predictor
+    from varml.cli.predict import describe
+    from varml.tracking.served_model import find_model
     from varml.tracking.store import tracking_errors
 
     failed = 0
     with _errors_without_traceback(), tracking_errors():
-        predictor = load_predictor(model)
+        predictor = find_model(model).predictor
     for video in videos:
         try:
             typer.echo(describe(video, predictor.predict_file(video), as_json))

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from varml.cli.predict import load_predictor
 from varml.config import load_params
 from varml.errors import ModelError
 from varml.ground.paths import PARAMS
 from varml.models.model_files import LoadedModel
 from varml.models.onnx_model import export_model
 from varml.tracking.exports import log_export
+from varml.tracking.served_model import find_model
 
 
 def export_to(target: Path, model: str | None) -> str:
     """Export the model that ``varml predict --model MODEL`` uses, and return what to say of it."""
-    predictor = load_predictor(model)
+    predictor = find_model(model).predictor
     if not isinstance(predictor.model, LoadedModel) or predictor.digest is None:
         raise ModelError(f"{model} is an export already; name the model that it came from")
     difference = export_model(predictor.model, predictor.digest, target)

@@ -52,7 +52,11 @@ class Predictor:
 
     def predict_file(self, video: Path) -> Prediction:
         """Return the answer for one video file; raises VideoError with the reason where it cannot be read."""
-        probabilities = self.score(self._decode(video))
+        return self.answer(self._decode(video))
+
+    def answer(self, frames: Frames) -> Prediction:
+        """Return the answer for frames (S, F, H, W, 3) uint8 as they are stored."""
+        probabilities = self.score(frames)
         ranked = np.argsort(-probabilities, kind="stable")
         named = {self.classes[i]: float(probabilities[i]) for i in ranked}
         (answer,) = self.model.description.answers(probabilities[None])

@@ -16,7 +16,8 @@ from varml.ground.engine import map_isolated
 from varml.ground.progress import progress
 from varml.inference.timing import NUM_TIMED, latency_ms
 from varml.tracking.evaluations import PROBABILITY, Evaluation, log_evaluation, read_evaluation
-from varml.tracking.model_registry import Version, champion_of, load_registered
+from varml.tracking.flavor import load_model
+from varml.tracking.model_registry import Version, champion_of
 from varml.tracking.store import open_client
 from varml.video.frame_folder import size_bytes
 from varml.video.frames import FrameTask, frames_files, frames_of, read_frames
@@ -40,7 +41,7 @@ def evaluate_champion(name: str, rows: pd.DataFrame, source: Path, limits: Probe
 
 
 def _evaluate(champion: Version, rows: pd.DataFrame, source: Path, limits: Probe, num_workers: int) -> Evaluation:
-    predictor = load_registered(champion.uri)
+    predictor = load_model(champion.uri, champion.digest or None)
     params = predictor.model.description.preprocessing.frames
     files = frames_files(rows, params)
     tasks = [FrameTask(clip, file, params) for clip, file in zip(clips_of(rows, source), files, strict=True)]

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from varml.errors import TrackingError
-from varml.inference.predictor import Predictor
 from varml.models.model_files import model_digest
-from varml.tracking.flavor import load_model, log_model
+from varml.tracking.flavor import log_model
 from varml.tracking.runs import MODEL_DIGEST, TrackedRun
 from varml.tracking.store import open_client, place_of_store, reason_of
 
@@ -85,29 +84,6 @@ def numbers_of(client: Any, name: str, digest: str) -> list[str]:
     """Return the versions of ``name`` that are the model ``digest``, the first one first."""
     found = client.search_model_versions(f"name='{name}'")
     return sorted((str(one.version) for one in found if one.tags.get(MODEL_DIGEST) == digest), key=int)
-
-
-def load_registered(uri: str) -> Predictor:
-    """Return the predictor of a model by any MLflow URI; of a version only the model that was registered as it.
-
-    Raises what :func:`varml.tracking.flavor.load_model` raises.
-    """
-    return load_model(uri, _registered_digest(open_client(), uri))
-
-
-def _registered_digest(client: Any, uri: str) -> str | None:
-    place = uri.removeprefix("models:/")
-    if place == uri:
-        return None
-    # As MLflow reads them: models:/NAME/VERSION and models:/NAME@ALIAS; models:/MODEL_ID names no version.
-    by_alias, by_number = place.rpartition("@"), place.rpartition("/")
-    if by_alias[0]:
-        found = client.get_model_version_by_alias(by_alias[0], by_alias[2])
-    elif by_number[0] and by_number[2].isdecimal():
-        found = client.get_model_version(by_number[0], by_number[2])
-    else:
-        return None
-    return found.tags.get(MODEL_DIGEST)
 
 
 def version_of(client: Any, name: str, alias: str) -> str | None:
