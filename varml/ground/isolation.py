@@ -47,11 +47,22 @@ class _LateError(_LostError):
 
 
 class Worker(Generic[Item, Result]):
-    """Answers one item at a time in a process that is replaced when it is lost."""
+    """Answers one item at a time in a process that is replaced when it is lost.
+
+    ``function`` and the items must be importable and picklable; ``memory_mb`` (MiB) bounds the resident memory. Setting
+    ``stopped`` ends what runs. ``num_started`` counts the processes that were started.
+    """
 
     def __init__(self, function: Callable[[Item], Result], memory_mb: int, stopped: Event) -> None:
         self._new_process = lambda: _Process(function, memory_mb, stopped)
         self._process: _Process | None = None
+        self.num_started = 0
+
+    def start(self) -> None:
+        """Start the process where there is none, so that the next item need not wait; raises as :meth:`run` does."""
+        if self._process is None:
+            self._process = self._new_process()
+            self.num_started += 1
 
     def run(self, item: Item, limit_sec: float) -> tuple[Result | None, str | None]:
         """Return the result of ``item``, or the reason why there is none, beside None.
@@ -66,7 +77,8 @@ class Worker(Generic[Item, Result]):
             return None, error_reason(error)
         while True:
             new = self._process is None
-            self._process = self._process or self._new_process()
+            self.start()
+            assert self._process is not None
             try:
                 return self._process.ask(content, limit_sec)
             except _LostError as lost:
