@@ -14,6 +14,7 @@
     ├── TrackingError    MLflow has not got the run, model or version asked for
     ├── EngineError      a worker process does not start
     ├── FlowError        a flow estimator gives what is no flow
+    ├── ServingError     the HTTP service cannot start as it was asked to
     └── UnknownNameError no part of that name is registered (a KeyError too)
 
 Each message states the thing, the rule, the value that broke it and the remedy. Stages and the command line
@@ -100,6 +101,10 @@ class EngineError(VarmlError):
 
 class FlowError(VarmlError):
     """A flow estimator gives what is no flow."""
+
+
+class ServingError(VarmlError):
+    """The HTTP service cannot start as it was asked to."""
 
 
 class UnknownNameError(VarmlError, KeyError):

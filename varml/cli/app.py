@@ -82,6 +82,50 @@ def predict(
 
 
 @app.command()
+def serve(
+    model: Annotated[
+        str | None, typer.Option(help="MLflow URI or model folder; default: the champion, then model/")
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="address to listen on; beyond loopback, VARML_TOKEN is needed")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="port to listen on; 0: any that is free", min=0, max=65535)] = 8000,
+    allowed_host: Annotated[
+        list[str] | None, typer.Option(help="a further name by which requests may call the service; repeatable")
+    ] = None,
+    lanes: Annotated[int, typer.Option(help="requests worked on at a time; 0: one per core", min=0)] = 0,
+    threads: Annotated[int, typer.Option(help="threads of torch in a lane", min=1)] = 1,
+    queue: Annotated[int, typer.Option(help="requests that may wait for a lane", min=1)] = 32,
+    max_body_mb: Annotated[float, typer.Option(help="size of a body", min=0.001)] = 64,
+    max_videos: Annotated[int, typer.Option(help="videos in a request", min=1)] = 16,
+    max_spool_mb: Annotated[float, typer.Option(help="size of all bodies on disk together", min=0.001)] = 2048,
+    body_timeout_sec: Annotated[float, typer.Option(help="time for a body to arrive", min=0.1)] = 60,
+    request_timeout_sec: Annotated[float, typer.Option(help="time from the body to the answer", min=0.1)] = 60,
+    shutdown_timeout_sec: Annotated[int, typer.Option(help="time for requests that run at the end", min=1)] = 30,
+) -> None:
+    """Answer over HTTP: MLflow's /invocations, /ping and /version, uploads at /v1/predict, /metrics and /docs."""
+    from varml.cli.serve import run_service
+    from varml.tracking.store import tracking_errors
+
+    with _errors_without_traceback(), tracking_errors():
+        run_service(
+            model,
+            host=host,
+            port=port,
+            allowed_hosts=tuple(allowed_host or ()),
+            num_lanes=lanes,
+            num_threads=threads,
+            num_waiting=queue,
+            max_body_mb=max_body_mb,
+            max_videos=max_videos,
+            max_spool_mb=max_spool_mb,
+            body_timeout_sec=body_timeout_sec,
+            request_timeout_sec=request_timeout_sec,
+            shutdown_timeout_sec=shutdown_timeout_sec,
+        )
+
+
+@app.command()
 def inspect(
     video: Annotated[Path, typer.Argument(help="video file, or folder of numbered images")],
     out: Annotated[Path, typer.Option(help="folder to write to; it is made where it does not exist")] = INSPECTED,

@@ -1,0 +1,1 @@
+"""The HTTP service: raw video from strangers in, answers out."""
