@@ -15,6 +15,10 @@ def run_service(model: str | None, **values: Any) -> None:
 
     Raises ServingError where it may not start so, before a model is loaded, and what loading a model raises.
     """
+    import torch
+
     settings = Settings(token=os.environ.get(TOKEN_VARIABLE), **values)
     with bind(settings) as bound:
+        # An export takes as many as there are when it is loaded.
+        torch.set_num_threads(settings.num_threads)
         serve(find_model(model), settings, bound)

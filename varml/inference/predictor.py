@@ -48,7 +48,9 @@ class Predictor:
         if is_export(folder):
             export = load_export(folder)
             return cls(export, export.digest)
-        return cls(load_model(folder), model_digest(folder))
+        model = load_model(folder)
+        assert model.ensemble  # made now, and not by several threads that ask for it at once
+        return cls(model, model_digest(folder))
 
     def predict_file(self, video: Path) -> Prediction:
         """Return the answer for one video file; raises VideoError with the reason where it cannot be read."""
