@@ -20,8 +20,8 @@ from varml.inference.timing import NUM_TIMED, latency_ms
 from varml.metrics.confusion import confusion_figure, confusion_table
 from varml.metrics.selective import coverage_curve
 from varml.models.model_files import LoadedModel, load_model, model_digest
-from varml.tracking.champion_evaluation import evaluate_champion
-from varml.tracking.evaluations import Evaluation, log_evaluation
+from varml.tracking.registry.champion_evaluation import evaluate_champion
+from varml.tracking.registry.evaluations import Evaluation, log_evaluation
 from varml.tracking.runs import training_run
 from varml.tracking.store import tracking_errors
 from varml.training.evaluation import TestScores, score_test_split

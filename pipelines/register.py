@@ -10,8 +10,8 @@ from varml.ground.atomic import write_json
 from varml.ground.paths import BEST, MODEL, REGISTERED, TEST_METRICS
 from varml.models.model_files import model_digest
 from varml.search.results import read_best
-from varml.tracking.model_registry import Registered, register_model
-from varml.tracking.promotion import promote
+from varml.tracking.registry.promotion import promote
+from varml.tracking.registry.versions import Registered, register_model
 from varml.tracking.runs import training_run
 from varml.tracking.store import tracking_errors
 

@@ -13,7 +13,7 @@ from varml.search.results import write_results
 from varml.search.run import run_search
 from varml.search.search_run import open_search_run
 from varml.search.study import load_study
-from varml.tracking.provenance import BEST_DIGEST
+from varml.tracking.provenance.kept import BEST_DIGEST
 from varml.tracking.runs import tracked
 from varml.tracking.store import tracking_errors
 

@@ -13,7 +13,7 @@ from varml.ground.content_key import file_digest
 from varml.ground.paths import BEST, MANIFEST, MODEL, OOF, OOF_METRICS
 from varml.models.model_files import model_digest, save_model
 from varml.search.results import allowed_training, fitted_values, is_confirmed, ranked_params, read_best
-from varml.tracking.provenance import log_provenance
+from varml.tracking.provenance.kept import log_provenance
 from varml.tracking.runs import KIND, MODEL_DIGEST, create_run, reap_runs, tracked
 from varml.tracking.store import tracking_errors
 from varml.training.checkpoint_files import remove_checkpoint

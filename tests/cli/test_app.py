@@ -17,7 +17,7 @@ from varml.cli.predict import describe
 from varml.data.sample import make_sample
 from varml.inference.predictor import Prediction
 from varml.models.model_files import model_digest, save_model
-from varml.tracking.model_registry import register_model
+from varml.tracking.registry.versions import register_model
 from varml.tracking.runs import create_run
 from varml.tracking.store import open_client
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from varml.cli.report import print_report
-from varml.tracking.model_registry import Registered
+from varml.tracking.registry.versions import Registered
 
 METRICS = {
     "num_members": 1, "top1": 0.5, "top1_low": 0.4, "top1_high": 0.6, "num_videos": 9, "baseline_top1": 0.25,

@@ -15,7 +15,7 @@ from tiny_model import build, timeless_params, tiny_backbone
 from varml.data.sample import make_sample
 from varml.models.model_files import CHECKSUMS, WEIGHTS, save_model
 from varml.tracking.flavor import DATA
-from varml.tracking.model_registry import register_model
+from varml.tracking.registry.versions import register_model
 from varml.tracking.runs import create_run
 from varml.tracking.store import open_client
 

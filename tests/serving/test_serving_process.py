@@ -27,7 +27,7 @@ from varml.cli import app
 from varml.errors import ServingError
 from varml.models.model_files import model_digest
 from varml.serving.settings import Settings
-from varml.tracking.model_registry import register_model
+from varml.tracking.registry.versions import register_model
 from varml.tracking.runs import create_run
 
 FORM_LINE = f"Content-Type: {FORM['Content-Type']}"

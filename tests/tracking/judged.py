@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from varml.tracking.evaluations import Evaluation
+from varml.tracking.registry.evaluations import Evaluation
 
 # Ten videos of a wave, ten of a jump.
 LABELS = "w" * 10 + "j" * 10

@@ -16,9 +16,9 @@ from varml.errors import VideoError
 from varml.ground.memory import Memory
 from varml.inference.predictor import Predictor
 from varml.models.model_files import model_digest, save_model
-from varml.tracking.champion_evaluation import evaluate_champion
-from varml.tracking.evaluations import read_evaluation
-from varml.tracking.model_registry import register_model
+from varml.tracking.registry.champion_evaluation import evaluate_champion
+from varml.tracking.registry.evaluations import read_evaluation
+from varml.tracking.registry.versions import register_model
 from varml.tracking.runs import MODEL_DIGEST, TrackedRun, create_run
 from varml.video.frames import FrameTask, extract_frames, frames_files
 

@@ -10,7 +10,7 @@ import pytest
 from judged import TEST_SET, evaluation
 from pandas.testing import assert_frame_equal
 
-from varml.tracking.evaluations import EVALUATED_ON, FOLDER, PREDICTIONS, log_evaluation, read_evaluation
+from varml.tracking.registry.evaluations import EVALUATED_ON, FOLDER, PREDICTIONS, log_evaluation, read_evaluation
 from varml.tracking.runs import TrackedRun, create_run
 
 pytestmark = pytest.mark.usefixtures("project")

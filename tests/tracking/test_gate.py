@@ -8,7 +8,7 @@ import pytest
 from judged import LABELS, evaluation
 
 from varml.config.register_params import Gate
-from varml.tracking.gate import judge
+from varml.tracking.registry.gate import judge
 
 RIGHT = LABELS
 CHAMPION = evaluation("w" * 9 + "j" + "j" * 9 + "w", sure=0.9)  # 18 of 20

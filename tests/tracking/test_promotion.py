@@ -12,9 +12,9 @@ from tiny_model import save_tiny_model
 from varml.config.register_params import Gate
 from varml.errors import TrackingError
 from varml.models.model_files import model_digest
-from varml.tracking.evaluations import log_evaluation
-from varml.tracking.model_registry import CHAMPION, register_model, version_of
-from varml.tracking.promotion import CHAMPIONS, Promotion, promote, rollback
+from varml.tracking.registry.evaluations import log_evaluation
+from varml.tracking.registry.promotion import CHAMPIONS, Promotion, promote, rollback
+from varml.tracking.registry.versions import CHAMPION, register_model, version_of
 from varml.tracking.runs import MODEL_DIGEST, create_run
 from varml.tracking.store import open_client
 

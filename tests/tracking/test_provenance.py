@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from varml.tracking.provenance import environment, source_diff
+from varml.tracking.provenance.kept import environment, source_diff
 
 
 def git(root: Path, *arguments: str) -> str:

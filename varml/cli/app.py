@@ -164,7 +164,7 @@ def promote(
     with _errors_without_traceback():
         from varml.cli.promotion import outcome
         from varml.config import load_params
-        from varml.tracking.promotion import promote as promote_version
+        from varml.tracking.registry.promotion import promote as promote_version
         from varml.tracking.store import tracking_errors
 
         register = load_params().register_
@@ -180,7 +180,7 @@ def rollback() -> None:
     """Make the champion before the present one the champion again."""
     with _errors_without_traceback():
         from varml.config import load_params
-        from varml.tracking.promotion import rollback as roll_back
+        from varml.tracking.registry.promotion import rollback as roll_back
         from varml.tracking.store import tracking_errors
 
         name = load_params().register_.model_name
@@ -213,8 +213,8 @@ def lineage(
     with _errors_without_traceback():
         from varml.cli.lineage import describe_trace
         from varml.config import load_params
+        from varml.tracking.provenance.trace import trace
         from varml.tracking.store import tracking_errors
-        from varml.tracking.trace import trace
 
         name = load_params().register_.model_name
         with tracking_errors():
@@ -234,9 +234,9 @@ def reproduce(
     with _errors_without_traceback():
         from varml.cli.lineage import describe_reproduction
         from varml.config import load_params
-        from varml.tracking.reproduction import reproduce as make_again
+        from varml.tracking.provenance.reproduction import reproduce as make_again
+        from varml.tracking.provenance.trace import trace
         from varml.tracking.store import tracking_errors
-        from varml.tracking.trace import trace
 
         name = load_params().register_.model_name
         with tracking_errors():

@@ -9,7 +9,7 @@ from varml.errors import ModelError
 from varml.ground.paths import PARAMS
 from varml.models.model_files import LoadedModel
 from varml.models.onnx_model import export_model
-from varml.tracking.exports import log_export
+from varml.tracking.registry.exports import log_export
 from varml.tracking.served_model import find_model
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from varml.tracking.reproduction import Reproduction
-from varml.tracking.trace import Trace
+from varml.tracking.provenance.reproduction import Reproduction
+from varml.tracking.provenance.trace import Trace
 
 # Of the environment those that decide what comes out; all are in the run's provenance/requirements.txt.
 SHOWN = ("varml", "torch", "torchvision", "timm", "numpy", "opencv-python-headless", "av", "decord", "simplejpeg")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from varml.tracking.promotion import Promotion
+from varml.tracking.registry.promotion import Promotion
 
 
 def refusal(promotion: Promotion) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from varml.tracking.model_registry import Registered
+from varml.tracking.registry.versions import Registered
 from varml.tracking.store import ui_command
 
 # Of McNemar's test: above it two trials are not told apart.

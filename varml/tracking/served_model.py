@@ -48,7 +48,7 @@ def _import_plugins() -> None:
 def _champion_uri() -> str | None:
     if not PARAMS.is_file():
         return None
-    from varml.tracking.model_registry import CHAMPION, version_of
+    from varml.tracking.registry.versions import CHAMPION, version_of
     from varml.tracking.store import open_client
 
     name = load_params().register_.model_name

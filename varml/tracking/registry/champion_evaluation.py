@@ -15,9 +15,9 @@ from varml.errors import VideoError
 from varml.ground.engine import map_isolated
 from varml.ground.progress import progress
 from varml.inference.timing import NUM_TIMED, latency_ms
-from varml.tracking.evaluations import PROBABILITY, Evaluation, log_evaluation, read_evaluation
 from varml.tracking.flavor import load_model
-from varml.tracking.model_registry import Version, champion_of
+from varml.tracking.registry.evaluations import PROBABILITY, Evaluation, log_evaluation, read_evaluation
+from varml.tracking.registry.versions import Version, champion_of
 from varml.tracking.store import open_client
 from varml.video.frame_folder import size_bytes
 from varml.video.frames import FrameTask, frames_files, frames_of, read_frames

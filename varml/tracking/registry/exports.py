@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from varml.models.model_files import model_digest
-from varml.tracking.model_registry import find_version, numbers_of
+from varml.tracking.registry.versions import find_version, numbers_of
 from varml.tracking.store import open_client
 
 FOLDER = "onnx"

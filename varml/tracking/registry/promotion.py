@@ -11,9 +11,9 @@ from typing import Any
 
 from varml.config.register_params import Gate
 from varml.errors import TrackingError
-from varml.tracking.evaluations import EVALUATED_ON, Evaluation, read_evaluation
-from varml.tracking.gate import Verdict, judge
-from varml.tracking.model_registry import CHAMPION, Version, champion_of, find_version
+from varml.tracking.registry.evaluations import EVALUATED_ON, Evaluation, read_evaluation
+from varml.tracking.registry.gate import Verdict, judge
+from varml.tracking.registry.versions import CHAMPION, Version, champion_of, find_version
 from varml.tracking.store import open_client
 
 DECISION = "varml.gate"

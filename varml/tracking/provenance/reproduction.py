@@ -26,10 +26,10 @@ from varml.errors import ModelError, TrackingError
 from varml.ground.git import ask_git
 from varml.ground.paths import MODEL, PARAMS, PIPELINE, PREDICTIONS, project_root
 from varml.models.model_files import model_digest
-from varml.tracking.evaluations import EVALUATED_ON, PROBABILITY, read_evaluation
-from varml.tracking.provenance import ENVIRONMENT, FOLDER, SEARCHED, environment
+from varml.tracking.provenance.kept import ENVIRONMENT, FOLDER, SEARCHED, environment
+from varml.tracking.provenance.trace import Trace, download, run_of, source_change
+from varml.tracking.registry.evaluations import EVALUATED_ON, PROBABILITY, read_evaluation
 from varml.tracking.runs import TrackedRun
-from varml.tracking.trace import Trace, download, run_of, source_change
 
 # What is not run again: the search, whose result is kept, and the registry, which has the model.
 LEFT_OUT = ("search", "register")
@@ -170,7 +170,7 @@ def _differences(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, Any]:
 
 
 def _other_versions(traced: Trace, interpreter: str) -> list[str]:
-    code = "from varml.tracking.provenance import environment; print(environment(), end='')"
+    code = "from varml.tracking.provenance.kept import environment; print(environment(), end='')"
     here = environment()
     if interpreter != sys.executable:
         here = subprocess.run([interpreter, "-c", code], capture_output=True, text=True, check=True).stdout

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from varml.errors import TrackingError
 from varml.tracking.lineage import EXPERIMENT, GIT_COMMIT, GIT_DIRTY, INPUT
-from varml.tracking.model_registry import Version, find_version
-from varml.tracking.promotion import DECISION
-from varml.tracking.provenance import BEST_DIGEST, DIFF, ENVIRONMENT, FOLDER
+from varml.tracking.provenance.kept import BEST_DIGEST, DIFF, ENVIRONMENT, FOLDER
+from varml.tracking.registry.promotion import DECISION
+from varml.tracking.registry.versions import Version, find_version
 from varml.tracking.runs import KIND, RESTORED, STUDY, TrackedRun, find_run
 from varml.tracking.store import open_client
 

@@ -12,7 +12,7 @@ from tiny_model import save_tiny_model
 from varml.errors import ModelError, TrackingError
 from varml.models.model_files import WEIGHTS, model_digest
 from varml.tracking.flavor import load_model
-from varml.tracking.model_registry import (
+from varml.tracking.registry.versions import (
     CHALLENGER,
     CHAMPION,
     Registered,

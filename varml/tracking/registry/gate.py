@@ -12,7 +12,7 @@ from varml.config.register_params import Gate
 from varml.metrics.calibration import expected_calibration_error
 from varml.metrics.classification import ANSWER_METRICS, Labels
 from varml.metrics.paired import bootstrap_gains
-from varml.tracking.evaluations import Evaluation
+from varml.tracking.registry.evaluations import Evaluation
 
 
 @dataclass(frozen=True)

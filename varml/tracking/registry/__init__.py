@@ -1,0 +1,1 @@
+"""The MLflow registry: versions, what they said of the test videos, the gate, and which of them serves."""
