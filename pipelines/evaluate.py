@@ -12,6 +12,7 @@ from pipelines._stage import run_stage
 from varml.config.check import source_folder
 from varml.config.params import Params
 from varml.data.manifest import read_manifest, rows_digest, write_table
+from varml.data.validation import TRAINING_SPLITS
 from varml.errors import VarmlError
 from varml.ground.atomic import write_json
 from varml.ground.paths import BASELINE, CONFUSION, COVERAGE, MANIFEST, MODEL, PREDICTIONS, TEST_METRICS
@@ -22,6 +23,7 @@ from varml.metrics.selective import coverage_curve
 from varml.models.model_files import LoadedModel, load_model, model_digest
 from varml.tracking.registry.champion_evaluation import evaluate_champion
 from varml.tracking.registry.evaluations import Evaluation, log_evaluation
+from varml.tracking.registry.seen_videos import is_seen, log_training_videos
 from varml.tracking.runs import training_run
 from varml.tracking.store import tracking_errors
 from varml.training.evaluation import TestScores, score_test_split
@@ -43,21 +45,27 @@ def main(params: Params) -> None:
     run = training_run(params.register_.experiment, model_digest(MODEL))
     run.log_metrics({f"test_{name}": value for name, value in metrics.items()})
     run.log_figure(confusion_figure(predictions, scores.classes), "confusion.png")
-    log_evaluation(run, _evaluation(params, scores, model))
-    _evaluate_champion(params, scores.rows)
+    training = manifest[manifest["split"].isin(TRAINING_SPLITS)]
+    # Where groups cross the splits, all models have seen them, and videos alone tell.
+    by_group = not set(training["group"]) & set(scores.rows["group"])
+    seen = is_seen(scores.rows, training, by_group=by_group)
+    log_training_videos(run, training)
+    log_evaluation(run, _evaluation(params, scores, model, seen))
+    _evaluate_champion(params, scores.rows, by_group=by_group)
 
 
-def _evaluation(params: Params, scores: TestScores, model: LoadedModel) -> Evaluation:
+def _evaluation(params: Params, scores: TestScores, model: LoadedModel, seen: pd.Series) -> Evaluation:
     clips = [read_frames(file) for file in frames_files(scores.rows, params.frames)[:NUM_TIMED]]
     latency = latency_ms(Predictor(model), clips)
-    return Evaluation(rows_digest(scores.rows), model_digest(MODEL), latency, scores.predictions())
+    predictions = scores.predictions().assign(seen=seen.to_numpy())
+    return Evaluation(rows_digest(scores.rows), model_digest(MODEL), latency, predictions)
 
 
-def _evaluate_champion(params: Params, test: pd.DataFrame) -> None:
+def _evaluate_champion(params: Params, test: pd.DataFrame, *, by_group: bool) -> None:
     name, source = params.register_.model_name, source_folder(str(params.data.source))
     try:
         with tracking_errors():
-            evaluate_champion(name, test, source, params.ingest.probe, params.engine.num_workers)
+            evaluate_champion(name, test, source, params.ingest.probe, params.engine.num_workers, by_group=by_group)
     except VarmlError as error:
         # The new model's figures stand without it, and the gate says what it misses.
         print(f"the champion of {name} cannot be asked about these test videos: {error}", file=sys.stderr)

@@ -10,10 +10,10 @@ from varml.ground.atomic import write_json
 from varml.ground.paths import BEST, MODEL, REGISTERED, TEST_METRICS
 from varml.models.model_files import model_digest
 from varml.search.results import read_best
-from varml.tracking.registry.promotion import promote
-from varml.tracking.registry.versions import Registered, register_model
+from varml.tracking.registry.promotion import promote, was_judged
+from varml.tracking.registry.versions import Registered, find_version, register_model
 from varml.tracking.runs import training_run
-from varml.tracking.store import tracking_errors
+from varml.tracking.store import open_client, tracking_errors
 
 
 @tracking_errors()
@@ -30,7 +30,10 @@ def main(params: Params) -> None:
 
 
 def _promoted(registered: Registered, params: Params) -> Registered:
-    """Ask the gate, say why it refuses, and return who is champion then."""
+    """Ask the gate about a version that is new to it, say why it refuses, and return who is champion then."""
+    # One that was judged may have been rolled back since.
+    if was_judged(find_version(open_client(), params.register_.model_name, registered.version)):
+        return registered
     asked = promote(params.register_.model_name, params.register_.gate, registered.version)
     if not asked.promoted:
         print(refusal(asked))

@@ -4,7 +4,6 @@ import sys
 
 from pipelines._stage import run_stage
 from varml.config.params import Params
-from varml.ground.content_key import file_digest
 from varml.ground.paths import BASELINE, BEST, OOF, SEARCH_METRICS, TRIALS
 from varml.search.confirmation.confirm import confirm_project
 from varml.search.plots.log import log_plots
@@ -13,7 +12,7 @@ from varml.search.results import write_results
 from varml.search.run import run_search
 from varml.search.search_run import open_search_run
 from varml.search.study import load_study
-from varml.tracking.provenance.kept import BEST_DIGEST
+from varml.tracking.provenance.kept import best_tag
 from varml.tracking.runs import tracked
 from varml.tracking.store import tracking_errors
 
@@ -30,7 +29,7 @@ def main(params: Params) -> None:
         write_results(result, work.params, BEST, TRIALS, OOF, BASELINE, SEARCH_METRICS, confirmation)
         parent.log_artifact(BEST)
         parent.log_artifact(TRIALS)
-        parent.set_tags({BEST_DIGEST: file_digest(BEST)})
+        parent.set_tags(best_tag())
         log_plots(load_study(work.folder, work.name), parent, work.params.search.metric, params.seed)
 
 

@@ -63,7 +63,8 @@ def test_promoting_what_does_not_exist(varml: Varml, store: Path) -> None:
     assert status == 1
     assert output == (
         "version 1 is not promoted, there is no champion:\n"
-        "  - no evaluation of version 1 is with its run; `dvc repro` makes one\n"
+        "  - no evaluation of version 1 is with its run; `dvc repro --single-item --force evaluate` makes one of the "
+        "model in model/, where that is this version\n"
     )
 
 

@@ -87,10 +87,21 @@ def test_the_folder_appears_whole_or_not_at_all(model: Path, tmp_path: Path, mon
     monkeypatch.setattr(onnx_model, "MAX_DIFFERENCE", -1.0)
     with pytest.raises(ModelError, match=r"probabilities are off by .* and may be by -1; serve the model as it is"):
         export_model(loaded, "digest", tmp_path / "export")
+    monkeypatch.undo()
+    monkeypatch.setattr(onnx_model, "_open_session", lambda _: Silent())
+    with pytest.raises(ModelError, match="probabilities are off by nan"):
+        export_model(loaded, "digest", tmp_path / "export")
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "export").mkdir()
     with pytest.raises(ModelError, match="export exists; name a folder that does not"):
         export_model(loaded, "digest", tmp_path / "export")
+
+
+class Silent:
+    """A session whose answers are no numbers."""
+
+    def run(self, *_: Any) -> list[np.ndarray]:
+        return [np.full(len(tiny_model.CLASSES), np.nan, np.float32)]
 
 
 def _flip(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -50,7 +51,14 @@ def test_a_version_is_made_again_to_the_byte_without_its_search(
         shutil.rmtree(project.root / name)
     project.set(train={"num_epochs": 7})
     status, output = project.run(
-        "varml", "reproduce", "1", str(again), "--data", str(moved), "--python", sys.executable
+        "varml",
+        "reproduce",
+        "1",
+        os.path.relpath(again, project.root),
+        "--data",
+        str(moved),
+        "--python",
+        sys.executable,
     )
     assert status == 0, output
     assert "the same to the byte" in output

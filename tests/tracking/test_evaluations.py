@@ -10,7 +10,15 @@ import pytest
 from judged import TEST_SET, evaluation
 from pandas.testing import assert_frame_equal
 
-from varml.tracking.registry.evaluations import EVALUATED_ON, FOLDER, PREDICTIONS, log_evaluation, read_evaluation
+from varml.tracking.registry.evaluations import (
+    EVALUATED_ON,
+    FACTS,
+    FOLDER,
+    PREDICTIONS,
+    evaluated_sets,
+    log_evaluation,
+    read_evaluation,
+)
 from varml.tracking.runs import TrackedRun, create_run
 
 pytestmark = pytest.mark.usefixtures("project")
@@ -45,6 +53,7 @@ def test_each_set_of_videos_has_its_own_and_a_new_one_replaces_it(run: TrackedRu
     log_evaluation(run, evaluation("ww", "wj"))
     log_evaluation(run, evaluation("jj", "wj", test_set="others"))
     log_evaluation(run, evaluation("wj", "wj"))
+    assert evaluated_sets(run) == [TEST_SET, "others"]
     found = {name: read_evaluation(run, name) for name in (TEST_SET, "others", "none")}
     assert found["none"] is None
     assert {name: one.predictions["predicted"].tolist() for name, one in found.items() if one} == {
@@ -54,9 +63,15 @@ def test_each_set_of_videos_has_its_own_and_a_new_one_replaces_it(run: TrackedRu
 
 def test_one_that_was_cut_short_is_none(run: TrackedRun, tmp_path: Path) -> None:
     log_evaluation(run, evaluation("wj", "wj"))
-    (tmp_path / PREDICTIONS).write_text("video_id,label,predicted,p_j,p_w\nvideo00,w,w,0,1\n")
-    run.log_artifact(tmp_path / PREDICTIONS, f"{FOLDER}/{TEST_SET}")
-    assert read_evaluation(run, TEST_SET) is None
+    whole = (
+        Path(run.client.download_artifacts(run.run_id, f"{FOLDER}/{TEST_SET}", str(tmp_path))) / PREDICTIONS
+    ).read_text()
+    for name, text in ((PREDICTIONS, whole[:-3]), (PREDICTIONS, ""), (FACTS, ""), (FACTS, "{}"), (FACTS, "[]")):
+        log_evaluation(run, evaluation("wj", "wj"))
+        assert read_evaluation(run, TEST_SET) is not None
+        (tmp_path / name).write_text(text)
+        run.log_artifact(tmp_path / name, f"{FOLDER}/{TEST_SET}")
+        assert read_evaluation(run, TEST_SET) is None
 
 
 def test_classes_that_a_model_does_not_know_have_no_probability() -> None:

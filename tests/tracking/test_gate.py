@@ -31,7 +31,7 @@ def test_what_is_no_worse_passes_the_shipped_gate() -> None:
 def test_the_first_model_passes_without_anything_to_compare_with() -> None:
     verdict = judge(evaluation(RIGHT), None, Gate())
     assert verdict.passes
-    assert set(verdict.figures) == {"top1", "ece", "latency_ms"}
+    assert set(verdict.figures) == {"top1", "num_videos", "ece", "latency_ms"}
 
 
 def test_a_worse_model_is_refused_with_both_figures() -> None:
@@ -100,6 +100,23 @@ def test_a_slow_model_is_refused_and_so_is_one_that_was_not_timed() -> None:
 def test_answers_on_other_videos_are_not_compared() -> None:
     (reason,) = reasons(RIGHT, test_set="videos of June")
     assert "different test videos" in reason
+
+
+def test_videos_that_either_was_trained_on_are_left_out() -> None:
+    # The champion is right on all that it was trained on, and wrong on the others, on which the candidate is right.
+    labels = "w" * 10 + "j" * 10
+    champion = evaluation("w" * 8 + "jj" + "j" * 8 + "ww", labels, seen="ssssssss..ssssssss..")
+    candidate = evaluation("j" * 8 + "ww" + "w" * 8 + "jj", labels, sure=0.9)
+    verdict = judge(candidate, champion, Gate())
+    assert verdict.passes, verdict.reasons
+    assert (verdict.figures["num_videos"], verdict.figures["top1"], verdict.figures["champion"]) == (4, 1, 0)
+    swapped = judge(champion, candidate, OPEN)
+    assert (swapped.figures["num_videos"], swapped.figures["gain"]) == (4, -1)
+
+
+def test_models_that_have_seen_all_videos_cannot_be_compared() -> None:
+    (reason,) = judge(evaluation(RIGHT, seen="s" * 10), evaluation(RIGHT, seen="." * 10 + "s" * 10), OPEN).reasons
+    assert "was trained on all of these test videos" in reason
 
 
 def test_all_reasons_are_given_together() -> None:

@@ -15,7 +15,7 @@ from varml.models.model_files import model_digest
 from varml.tracking.registry.evaluations import log_evaluation
 from varml.tracking.registry.promotion import CHAMPIONS, Promotion, promote, rollback
 from varml.tracking.registry.versions import CHAMPION, register_model, version_of
-from varml.tracking.runs import MODEL_DIGEST, create_run
+from varml.tracking.runs import MODEL_DIGEST, TrackedRun, create_run
 from varml.tracking.store import open_client
 
 pytestmark = pytest.mark.usefixtures("project")
@@ -71,7 +71,12 @@ def test_a_better_version_takes_the_champions_place_and_it_says_why(name: str, f
         ("w" * 10 + "w" * 9 + "j", {}, GATE.model_copy(update={"min_gain": -1, "max_ece": None}), "of 'j'"),
         (BETTER, {"latency_ms": 31.0}, GATE.model_copy(update={"latency_budget_ms": 30}), "31.0 ms"),
         (BETTER, {"sure": 0.6}, GATE, "max_ece"),
-        (BETTER, {"test_set": "videos of June"}, GATE, "the champion, version 1, was evaluated on other test videos"),
+        (
+            BETTER,
+            {"test_set": "videos of June"},
+            GATE,
+            "version 1, were evaluated on different test videos",
+        ),
         (None, {}, GATE, "no evaluation of version 2 is with its run"),
         (BETTER, {"digest": "another model"}, GATE, "no evaluation of version 2"),
     ],
@@ -126,8 +131,7 @@ def test_the_champion_may_have_been_asked_about_the_new_videos_later(name: str, 
     add_version(name, folder, GOOD, test_set="videos of April")
     add_version(name, folder, BETTER)
     assert not promote(name, GATE).promoted
-    run = create_run(name, "not its run", {})
-    run = type(run)(run.client, open_client().get_model_version(name, "1").run_id)
+    run = TrackedRun(open_client(), open_client().get_model_version(name, "1").run_id)
     log_evaluation(run, evaluation(GOOD, sure=0.9, digest=model_digest(folder), test_set=TEST_SET))
     assert promote(name, GATE).promoted
 
@@ -194,6 +198,35 @@ def test_there_is_nothing_to_go_back_from(name: str) -> None:
 def test_a_champion_that_was_deleted_is_not_gone_back_to(name: str, folder: Path) -> None:
     promoted(name, folder, GOOD, BETTER)
     open_client().delete_model_version(name, "1")
-    with pytest.raises(TrackingError, match="no version '1'; there are 2"):
+    with pytest.raises(TrackingError, match=r"every champion of .* before version 2 was deleted"):
         rollback(name)
     assert champion(name) == "2"
+
+
+def test_a_champion_that_was_deleted_is_passed_over_on_the_way_back(name: str, folder: Path) -> None:
+    promoted(name, folder, GOOD, BETTER, GOOD)
+    open_client().delete_model_version(name, "2")
+    assert rollback(name) == ("3", "1")
+
+
+def test_a_later_decision_replaces_an_earlier_one_and_keeps_what_others_wrote(name: str, folder: Path) -> None:
+    add_version(name, folder, GOOD)
+    version = add_version(name, folder, WORSE)
+    open_client().update_model_version(name, version, description="for the new camera")
+    assert not promote(name, GATE).promoted
+    assert "gate.gain" in written(name, version)[0]
+    open_client().set_registered_model_alias(name, CHAMPION, add_version(name, folder, None))
+    for _ in range(2):
+        assert not promote(name, GATE, version).promoted
+        tags, description = written(name, version)
+        assert tags == {"gate": "refused"}
+        assert description.count("was refused by the gate") == 1
+        assert description.endswith("\n\n---\n\nfor the new camera")
+
+
+def test_the_newest_set_that_both_were_asked_about_decides(name: str, folder: Path) -> None:
+    add_version(name, folder, GOOD)
+    version = add_version(name, folder, BETTER)
+    run_id = open_client().get_model_version(name, version).run_id
+    log_evaluation(TrackedRun(open_client(), run_id), evaluation(WORSE, digest=model_digest(folder), test_set="later"))
+    assert promote(name, GATE).promoted

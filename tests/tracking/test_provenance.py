@@ -41,6 +41,7 @@ def change(root: Path) -> None:
     (root / "data").mkdir()
     (root / "data/ignored.py").write_text("made")
     (root / "video.mp4").write_bytes(b"data is not source")
+    (root / "secrets.yaml").write_text("token: 1")
 
 
 def source_of(root: Path) -> dict[str, bytes]:
@@ -55,8 +56,12 @@ def test_the_commit_and_the_difference_give_the_files_again(repository: Path, tm
     git(tmp_path, "clone", "--quiet", str(repository), str(again))
     (tmp_path / "source.diff").write_bytes(diff)
     git(again, "apply", str(tmp_path / "source.diff"))
+    # Whatever the user's own settings.
+    for setting in ("diff.noprefix=true", "color.ui=always", "diff.external=false"):
+        git(repository, "config", *setting.split("="))
+    assert source_diff(repository) == diff
     expected = source_of(repository)
-    for name in ("data/ignored.py", "video.mp4"):
+    for name in ("data/ignored.py", "video.mp4", "secrets.yaml"):
         del expected[name]
     assert source_of(again) == {**expected, "dvc.lock": b"first of dvc.lock\n"}
 

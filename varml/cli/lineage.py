@@ -18,7 +18,7 @@ def describe_trace(traced: Trace) -> str:
         "version": f"{version.name} {version.number}" + (f", gate: {traced.decision}" if traced.decision else ""),
         "model": version.digest,
         "run": version.run.run_id if version.run else "",
-        "commit": traced.commit + (", and what provenance/source.diff adds" if traced.changed else ""),
+        "commit": ", ".join(filter(None, [traced.commit, traced.changed])),
         "DVC experiment": traced.experiment,
         "study": traced.study,
         "trials": ", ".join(map(str, traced.trials)),

@@ -28,6 +28,6 @@ class Register(Section):
     """The MLflow registry."""
 
     experiment: str = Field(min_length=1)
-    model_name: str = Field(min_length=1, pattern=r"^[^/:]+$")
+    model_name: str = Field(min_length=1, pattern=r"""^[^/:'"]+$""")
     promote: Literal["manual", "auto"] = Field(default="manual", description="who asks the gate: you, or the pipeline")
     gate: Gate = Gate()

@@ -49,7 +49,7 @@ class Predictor:
             export = load_export(folder)
             return cls(export, export.digest)
         model = load_model(folder)
-        assert model.ensemble  # made now, and not by several threads that ask for it at once
+        _ = model.ensemble  # made now, and not by several threads that ask for it at once
         return cls(model, model_digest(folder))
 
     def predict_file(self, video: Path) -> Prediction:

@@ -10,7 +10,7 @@ from scipy.stats import binomtest
 
 from varml.metrics.classification import Labels
 
-NUM_RESAMPLES = 2000
+NUM_RESAMPLES = 1000
 
 
 def mcnemar(one: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_]) -> float:

@@ -17,7 +17,8 @@ from packaging.requirements import Requirement
 
 from varml.errors import ModelError
 from varml.inference.predictor import Predictor
-from varml.models.model_files import model_digest, verify
+from varml.models.model_files import verify
+from varml.models.onnx_model import is_export
 
 FLAVOR = "varml"
 DATA = "model"
@@ -67,18 +68,18 @@ def log_model(folder: Path, run_id: str, name: str = "model") -> Any:
 
 
 def load_model(uri: str, digest: str | None = None) -> Predictor:
-    """Return the predictor of a model by any MLflow URI.
+    """Return the predictor of a model, or of an export, by any MLflow URI.
 
     varml's own loader checks and reads it: of what MLflow would import or unpickle nothing is looked at. Raises
     ModelError where the model is not whole, or is not the one with this ``digest``.
     """
     from mlflow.artifacts import download_artifacts
 
-    folder = Path(download_artifacts(artifact_uri=uri)) / DATA
-    verify(folder)
-    if digest is not None and model_digest(folder) != digest:
+    folder = Path(download_artifacts(artifact_uri=uri))
+    predictor = Predictor.load(folder if is_export(folder) else folder / DATA)
+    if digest is not None and predictor.digest != digest:
         raise ModelError(f"{uri} holds another model than the one that was registered; do not use it, register it anew")
-    return Predictor.load(folder)
+    return predictor
 
 
 def signature() -> Any:

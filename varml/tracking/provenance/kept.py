@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 import tempfile
 from importlib.metadata import distributions
 from pathlib import Path
@@ -22,12 +23,16 @@ DIFF = "source.diff"
 ENVIRONMENT = "requirements.txt"
 # What the stage `search` gives to those after it.
 SEARCHED = (BEST, OOF, BASELINE)
-# Tag of a search and of a training: the digest of the best.yaml that the one wrote and the other read.
-BEST_DIGEST = "varml.best"
-# Of files that git does not know yet those that a run may depend on, unless they are larger: code, not data.
-_SUFFIXES = (".py", ".yaml", ".toml")
+BEST_TAG = "varml.best."
+# Of files that git does not know yet those that a run may depend on, unless they are larger: code, and no secrets.
+_SUFFIXES = (".py",)
 _MAX_BYTES = 1_000_000
 _GIT_SEC = 60.0
+# Whatever the user's own settings are: `git apply` is to take it.
+_DIFF = (
+    "diff", "--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/", "--binary", "HEAD",
+    "--", ".",
+)  # fmt: skip
 
 
 def log_provenance(run: TrackedRun) -> None:
@@ -40,7 +45,15 @@ def log_provenance(run: TrackedRun) -> None:
         run.client.log_artifacts(run.run_id, folder, FOLDER)
     for path in SEARCHED:
         run.log_artifact(path, f"{FOLDER}/{path.parent}")
-    run.set_tags({BEST_DIGEST: file_digest(BEST)})
+    run.set_tags(best_tag())
+
+
+def best_tag() -> dict[str, str]:
+    """Return the tag of a search that wrote, and of a training that read, the present ``search/best.yaml``.
+
+    It is named after the file's digest, for a search that goes on writes another one.
+    """
+    return {f"{BEST_TAG}{file_digest(BEST)[:16]}": "true"}
 
 
 def source_diff(root: Path) -> bytes:
@@ -61,8 +74,10 @@ def source_diff(root: Path) -> bytes:
         ask_git(place, "read-tree", "HEAD", environment=own, timeout_sec=_GIT_SEC)
         if code:
             ask_git(place, "add", "--intent-to-add", "--", *code, environment=own, timeout_sec=_GIT_SEC)
-        command = ("diff", "--binary", "HEAD", "--", ".", f":(exclude,glob)**/{LOCK}")
-        return ask_git(place, *command, environment=own, timeout_sec=_GIT_SEC) or b""
+        diff = ask_git(place, *_DIFF, f":(exclude,glob)**/{LOCK}", environment=own, timeout_sec=_GIT_SEC)
+    if diff is None:
+        print("warning: git does not say what differs from its commit: the run cannot be made again", file=sys.stderr)
+    return diff or b""
 
 
 def environment() -> str:

@@ -7,6 +7,7 @@ model comes out the same to the byte.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -22,18 +23,21 @@ import numpy as np
 import pandas as pd
 from ruamel.yaml import YAML
 
+from varml.data.manifest import read_manifest, rows_digest
 from varml.errors import ModelError, TrackingError
 from varml.ground.git import ask_git
-from varml.ground.paths import MODEL, PARAMS, PIPELINE, PREDICTIONS, project_root
+from varml.ground.paths import MANIFEST, MODEL, PARAMS, PIPELINE, PREDICTIONS, project_root
 from varml.models.model_files import model_digest
-from varml.tracking.provenance.kept import ENVIRONMENT, FOLDER, SEARCHED, environment
+from varml.tracking.provenance.kept import ENVIRONMENT, FOLDER, SEARCHED
 from varml.tracking.provenance.trace import Trace, download, run_of, source_change
-from varml.tracking.registry.evaluations import EVALUATED_ON, PROBABILITY, read_evaluation
+from varml.tracking.registry.evaluations import PROBABILITY, read_evaluation
 from varml.tracking.runs import TrackedRun
 
 # What is not run again: the search, whose result is kept, and the registry, which has the model.
 LEFT_OUT = ("search", "register")
-_CLONE_SEC = 600.0
+_PINNED = re.compile(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!_-]+")
+# Of an interpreter that need not have varml in it.
+_LIST = "from importlib.metadata import distributions as d; print(*(f'{i.name}=={i.version}' for i in d()), sep='\\n')"
 
 
 @dataclass(frozen=True)
@@ -62,10 +66,12 @@ def reproduce(traced: Trace, target: Path, source: Path | None = None, python: s
     """Make the model of a version again in the folder ``target``, which must not exist or be empty.
 
     ``source`` is where its videos lie now, if not where they lay; ``python`` is an interpreter that has what is needed,
-    and without one a virtual environment is made with the versions of the run. Raises TrackingError where the run or
-    the repository lacks what is needed, or a step fails.
+    and without one a virtual environment is made with the versions of the run. The source of the run is run, with what
+    was changed in it, as the store has it. Raises TrackingError where the run or the repository lacks what is needed,
+    or a step fails.
     """
-    run = run_of(traced.version)
+    # Steps run in folders of their own. The link that is a virtual environment's interpreter is not followed.
+    run, target, python = run_of(traced.version), target.resolve(), python and os.path.abspath(_program(python))  # noqa: PTH100
     _check(traced, target)
     project = _check_out(traced, run, target)
     _restore(run, project, source)
@@ -125,9 +131,24 @@ def _make_environment(run: TrackedRun, project: Path) -> str:
         file = download(run, f"{FOLDER}/{ENVIRONMENT}", Path(folder))
         if file is None:
             raise TrackingError(f"the run {run.run_id} does not say what was installed; name an interpreter: --python")
+        _check_requirements(file)
         _run([interpreter, "-m", "pip", "install", "--quiet", "-r", str(file)], project, "pip install")
     _run([interpreter, "-m", "pip", "install", "--quiet", "--no-deps", "-e", "."], project, "pip install")
     return interpreter
+
+
+def _check_requirements(file: Path) -> None:
+    # Any other line may name another index, or a program to download.
+    for line in file.read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#") and not _PINNED.fullmatch(line):
+            raise TrackingError(f"{ENVIRONMENT} of the run must list NAME==VERSION, a line each, and has {line!r}")
+
+
+def _program(python: str) -> str:
+    found = shutil.which(python)
+    if found is None:
+        raise TrackingError(f"{python} is no program; name a Python interpreter: --python")
+    return found
 
 
 def _stages(project: Path) -> Iterator[tuple[str, list[str]]]:
@@ -150,10 +171,10 @@ def _compare(traced: Trace, run: TrackedRun, project: Path, interpreter: str) ->
         same = model_digest(project / MODEL) == traced.version.digest
     except OSError as error:
         raise ModelError(f"{project / MODEL} holds no model ({error})") from error
-    before = read_evaluation(run, run.tags.get(EVALUATED_ON, ""))
+    before = read_evaluation(run, rows_digest(read_manifest(project / MANIFEST, splits=("test",))))
     after = pd.read_csv(project / PREDICTIONS, dtype={"video_id": "str", "predicted": "str"}, keep_default_na=False)
     differences: dict[str, Any] = {"num_videos": None, "num_other": None, "largest": None}
-    if before is not None and sorted(before.predictions["video_id"]) == sorted(after["video_id"]):
+    if before is not None:
         differences = _differences(before.predictions, after)
     return Reproduction(project, same, versions=_other_versions(traced, interpreter), **differences)
 
@@ -170,8 +191,6 @@ def _differences(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, Any]:
 
 
 def _other_versions(traced: Trace, interpreter: str) -> list[str]:
-    code = "from varml.tracking.provenance.kept import environment; print(environment(), end='')"
-    here = environment()
-    if interpreter != sys.executable:
-        here = subprocess.run([interpreter, "-c", code], capture_output=True, text=True, check=True).stdout
-    return sorted(set(traced.environment) - set(here.splitlines()[1:]))
+    done = subprocess.run([interpreter, "-c", _LIST], capture_output=True, text=True, check=False)
+    here = {line.split("+")[0] for line in done.stdout.splitlines()}
+    return sorted(set(traced.environment) - here)

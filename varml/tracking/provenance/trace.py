@@ -8,7 +8,7 @@ from pathlib import Path
 
 from varml.errors import TrackingError
 from varml.tracking.lineage import EXPERIMENT, GIT_COMMIT, GIT_DIRTY, INPUT
-from varml.tracking.provenance.kept import BEST_DIGEST, DIFF, ENVIRONMENT, FOLDER
+from varml.tracking.provenance.kept import BEST_TAG, DIFF, ENVIRONMENT, FOLDER
 from varml.tracking.registry.promotion import DECISION
 from varml.tracking.registry.versions import Version, find_version
 from varml.tracking.runs import KIND, RESTORED, STUDY, TrackedRun, find_run
@@ -22,13 +22,13 @@ TRIAL = "trial"
 class Trace:
     """What is known of a version: ``inputs`` are DVC's digests by path, ``trials`` the numbers of its members.
 
-    ``commit`` and ``study`` are empty where they are not known. ``changed`` says that the source was not the commit's;
+    ``commit`` and ``study`` are empty where they are not known. ``changed`` says how the source was not the commit's;
     ``restored``, that another store has the run that trained the model.
     """
 
     version: Version
     commit: str
-    changed: bool
+    changed: str
     restored: bool
     experiment: str
     inputs: dict[str, str]
@@ -53,11 +53,11 @@ def trace(name: str, number: str | None = None) -> Trace:
     return Trace(
         version=version,
         commit=tags.get(GIT_COMMIT, ""),
-        changed=tags.get(GIT_DIRTY) == "true",
+        changed=_change_of(run, tags),
         restored=RESTORED in tags,
         experiment=tags.get(EXPERIMENT, ""),
         inputs={key.removeprefix(INPUT): value for key, value in sorted(tags.items()) if key.startswith(INPUT)},
-        study=_study(client.get_experiment(found.info.experiment_id).name, tags.get(BEST_DIGEST)),
+        study=_study(client.get_experiment(found.info.experiment_id).name, _best(tags)),
         # The first member has no prefix, and "member_10" stands before "member_2".
         trials=[int(found.data.params[key]) for key in sorted(members, key=lambda key: (len(key), key))],
         python=python,
@@ -83,6 +83,13 @@ def download(run: TrackedRun, place: str, target: Path) -> Path | None:
     return Path(run.client.download_artifacts(run.run_id, place, str(target))) if place in kept else None
 
 
+def _change_of(run: TrackedRun, tags: dict[str, str]) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        if source_change(run, Path(folder)) is not None:
+            return f"and what {FOLDER}/{DIFF} adds"
+    return "with changes that are not kept" if tags.get(GIT_DIRTY) == "true" else ""
+
+
 def source_change(run: TrackedRun, target: Path) -> Path | None:
     """Return the difference of the source to its commit, copied into ``target``, or None where there was none."""
     return download(run, f"{FOLDER}/{DIFF}", target)
@@ -96,6 +103,10 @@ def _environment(run: TrackedRun) -> list[str]:
     return [lines[0].removeprefix("# "), *lines[1:]] if lines else [""]
 
 
-def _study(experiment: str, best_digest: str | None) -> str:
-    run = find_run(experiment, {KIND: "search", BEST_DIGEST: best_digest}) if best_digest else None
+def _best(tags: dict[str, str]) -> dict[str, str]:
+    return {key: value for key, value in tags.items() if key.startswith(BEST_TAG)}
+
+
+def _study(experiment: str, best: dict[str, str]) -> str:
+    run = find_run(experiment, {KIND: "search", **best}) if best else None
     return run.tags.get(STUDY, "") if run else ""

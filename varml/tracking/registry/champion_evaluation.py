@@ -17,7 +17,9 @@ from varml.ground.progress import progress
 from varml.inference.timing import NUM_TIMED, latency_ms
 from varml.tracking.flavor import load_model
 from varml.tracking.registry.evaluations import PROBABILITY, Evaluation, log_evaluation, read_evaluation
+from varml.tracking.registry.seen_videos import is_seen, training_videos
 from varml.tracking.registry.versions import Version, champion_of
+from varml.tracking.runs import TrackedRun
 from varml.tracking.store import open_client
 from varml.video.frame_folder import size_bytes
 from varml.video.frames import FrameTask, frames_files, frames_of, read_frames
@@ -27,17 +29,27 @@ from varml.video.reader import Frames
 Scores = npt.NDArray[np.float32]
 
 
-def evaluate_champion(name: str, rows: pd.DataFrame, source: Path, limits: Probe, num_workers: int) -> None:
+def evaluate_champion(
+    name: str, rows: pd.DataFrame, source: Path, limits: Probe, num_workers: int, *, by_group: bool
+) -> None:
     """Keep what the champion of ``name`` says of the test videos ``rows`` with its run, unless it is there already.
 
-    It sees them by its own preprocessing, from stored frames where those are the same. Nothing happens where there is
-    no champion. Raises ModelError, VideoError or StoreError where it cannot be loaded or a video cannot be read.
+    Videos that it was trained on are marked, and ``by_group`` those of the groups that it was trained on. It sees them
+    by its own preprocessing, from stored frames where those are the same. Nothing happens where there is no champion.
+    Raises ModelError, VideoError or StoreError where it cannot be loaded or a video cannot be read.
     """
     champion = champion_of(open_client(), name)
     if champion is None or champion.run is None:
         return
     if read_evaluation(champion.run, rows_digest(rows)) is None:
-        log_evaluation(champion.run, _evaluate(champion, rows, source, limits, num_workers))
+        seen = _seen(champion.run, rows, by_group=by_group)
+        log_evaluation(champion.run, _evaluate(champion, rows.assign(seen=seen), source, limits, num_workers))
+
+
+def _seen(run: TrackedRun, rows: pd.DataFrame, *, by_group: bool) -> pd.Series:
+    training = training_videos(run)
+    # Where nobody knows what it was trained on, nothing speaks for it that a model may have learned by heart.
+    return is_seen(rows, training, by_group=by_group) if training is not None else pd.Series(1, index=rows.index)
 
 
 def _evaluate(champion: Version, rows: pd.DataFrame, source: Path, limits: Probe, num_workers: int) -> Evaluation:
@@ -52,7 +64,9 @@ def _evaluate(champion: Version, rows: pd.DataFrame, source: Path, limits: Probe
         timed += [frames] if len(timed) < NUM_TIMED else []
     probabilities = np.stack([scores[file] for file in files])
     classes = np.asarray(predictor.classes, dtype=object)
-    table = rows[["video_id", "label"]].assign(predicted=classes[probabilities.argmax(1)]).reset_index(drop=True)
+    table = (
+        rows[["video_id", "label", "seen"]].assign(predicted=classes[probabilities.argmax(1)]).reset_index(drop=True)
+    )
     columns = [PROBABILITY + name for name in predictor.classes]
     return Evaluation(
         rows_digest(rows), champion.digest, latency_ms(predictor, timed),

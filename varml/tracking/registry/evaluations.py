@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ import pandas as pd
 
 from varml.data.manifest import write_table
 from varml.ground.atomic import write_json
+from varml.ground.content_key import file_digest
 from varml.metrics.classification import Labels
 from varml.tracking.runs import TrackedRun
 
@@ -32,7 +33,8 @@ class Evaluation:
     """The answers of the model with ``model_digest`` on the videos of ``test_set``.
 
     ``predictions`` has a row a video, with ``video_id``, ``label``, ``predicted`` and the probability of each class the
-    model knows, ``p_CLASS``. ``latency_ms`` is the time from stored frames to an answer, or None where it was not
+    model knows, ``p_CLASS``; ``seen`` is 1 where the model was trained on the video or on its group, which lasts when
+    splits are drawn anew. ``latency_ms`` is the time from stored frames to an answer, or None where it was not
     measured.
     """
 
@@ -61,6 +63,15 @@ class Evaluation:
         return self._by_video.reindex(columns=columns, fill_value=0.0).to_numpy(dtype=np.float64)
 
     @property
+    def seen(self) -> set[str]:
+        """The ``video_id`` of each video that the model was trained on."""
+        return set(self.predictions.loc[self.predictions["seen"] == 1, "video_id"])
+
+    def without(self, video_ids: set[str]) -> Evaluation:
+        """Return the evaluation of the other videos."""
+        return replace(self, predictions=self.predictions[~self.predictions["video_id"].isin(video_ids)])
+
+    @property
     def _by_video(self) -> pd.DataFrame:
         # The order of the videos may have changed between two models.
         return self.predictions.sort_values("video_id")
@@ -72,10 +83,10 @@ def log_evaluation(run: TrackedRun, evaluation: Evaluation) -> None:
         "test_set": evaluation.test_set,
         "model_digest": evaluation.model_digest,
         "latency_ms": evaluation.latency_ms,
-        "num_videos": len(evaluation.predictions),
     }
     with tempfile.TemporaryDirectory() as folder:
         write_table(Path(folder, PREDICTIONS), evaluation.predictions)
+        facts["predictions"] = file_digest(Path(folder, PREDICTIONS))
         write_json(Path(folder, FACTS), facts)
         run.client.log_artifacts(run.run_id, folder, f"{FOLDER}/{evaluation.test_set}")
     run.set_tags({EVALUATED_ON: evaluation.test_set})
@@ -89,13 +100,27 @@ def read_evaluation(run: TrackedRun, test_set: str) -> Evaluation | None:
         return None
     with tempfile.TemporaryDirectory() as folder:
         local = Path(run.client.download_artifacts(run.run_id, place, folder))
-        facts = json.loads((local / FACTS).read_text(encoding="utf-8"))
-        # Labels such as "1" or "NA" are text.
-        texts = dict.fromkeys(("video_id", "label", "predicted"), "str")
-        predictions = pd.read_csv(local / PREDICTIONS, dtype=texts, keep_default_na=False)
-    if len(predictions) != facts["num_videos"]:
-        return None  # its writer was killed
-    return Evaluation(facts["test_set"], facts["model_digest"], facts["latency_ms"], predictions)
+        return _read(local / FACTS, local / PREDICTIONS)
+
+
+def evaluated_sets(run: TrackedRun) -> list[str]:
+    """Return the sets of test videos that the model of ``run`` was asked about, the newest first."""
+    kept = [Path(item.path).name for item in run.client.list_artifacts(run.run_id, FOLDER)]
+    newest = run.tags.get(EVALUATED_ON)
+    return sorted(kept, key=lambda name: name != newest)
+
+
+def _read(facts_file: Path, table: Path) -> Evaluation | None:
+    try:
+        facts = json.loads(facts_file.read_text(encoding="utf-8"))
+        if facts["predictions"] != file_digest(table):
+            return None  # its writer was killed
+        found = facts["test_set"], facts["model_digest"], facts["latency_ms"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    # Labels such as "1" or "NA" are text.
+    texts = dict.fromkeys(("video_id", "label", "predicted"), "str")
+    return Evaluation(*found, pd.read_csv(table, dtype=texts, keep_default_na=False))
 
 
 def _places(names: pd.Series, classes: list[str]) -> Labels:

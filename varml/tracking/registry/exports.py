@@ -20,10 +20,10 @@ def log_export(folder: Path, name: str, digest: str, difference: float) -> list[
     Where it lies in the store is ``onnx/`` among the artifacts of the version's run.
     """
     client = open_client()
-    versions = [find_version(client, name, number) for number in numbers_of(client, name, digest)]
-    for version in versions:
-        if version.run is not None:
-            client.log_artifacts(version.run.run_id, str(folder), FOLDER)
+    found = [find_version(client, name, number) for number in numbers_of(client, name, digest)]
+    versions = [(version, version.run) for version in found if version.run is not None]
+    for version, run in versions:
+        client.log_artifacts(run.run_id, str(folder), FOLDER)
         for key, value in {EXPORT: model_digest(folder), DIFFERENCE: f"{difference:.3g}"}.items():
             client.set_model_version_tag(name, version.number, key, value)
-    return [version.number for version in versions]
+    return [version.number for version, _ in versions]

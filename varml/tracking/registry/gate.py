@@ -19,8 +19,9 @@ from varml.tracking.registry.evaluations import Evaluation
 class Verdict:
     """What stands against a model, each reason a sentence, and the figures that were looked at, by name.
 
-    Figures are the ``metric`` of the gate, ``ece``, ``latency_ms``, and beside a champion ``champion`` (its metric),
-    ``gain`` and ``confidence`` (the share of bootstrap samples with the gain that is asked for).
+    Figures are the ``metric`` of the gate, ``num_videos`` (that neither model was trained on), ``ece``, ``latency_ms``,
+    and beside a champion ``champion`` (its metric), ``gain`` and ``confidence`` (the share of bootstrap samples with
+    the gain that is asked for).
     """
 
     reasons: list[str] = field(default_factory=list)
@@ -33,9 +34,18 @@ class Verdict:
 
 
 def judge(candidate: Evaluation, champion: Evaluation | None, gate: Gate) -> Verdict:
-    """Return what ``gate`` says of ``candidate``, against ``champion`` where there is one."""
-    if champion is not None and champion.test_set != candidate.test_set:
-        return Verdict(["it and the champion were evaluated on different test videos, and cannot be compared"])
+    """Return what ``gate`` says of ``candidate``, against ``champion`` where there is one.
+
+    Test videos that either was trained on are left out: splits may have been drawn anew between the two.
+    """
+    if champion is not None:
+        if champion.test_set != candidate.test_set:
+            return Verdict(["it and the champion were evaluated on different test videos, and cannot be compared"])
+        # What one of them has learned by heart says nothing.
+        learned = candidate.seen | champion.seen
+        candidate, champion = candidate.without(learned), champion.without(learned)
+    if candidate.predictions.empty:
+        return Verdict(["it or the champion was trained on all of these test videos, so that they cannot be compared"])
     pair = _Pair(candidate, champion)
     figures = pair.figures(gate)
     return Verdict([*_of_gain(figures, gate), *_of_classes(pair, gate), *_of_bounds(figures, gate)], figures)
@@ -54,7 +64,11 @@ class _Pair:
         metric = ANSWER_METRICS[gate.metric]
         own = metric(self.labels, self.answers)
         probabilities = self.candidate.probabilities(self.classes)
-        figures = {gate.metric: own, "ece": expected_calibration_error(self.labels, probabilities)}
+        figures = {
+            gate.metric: own,
+            "num_videos": float(len(self.labels)),
+            "ece": expected_calibration_error(self.labels, probabilities),
+        }
         if self.candidate.latency_ms is not None:
             figures["latency_ms"] = self.candidate.latency_ms
         if self.champion is not None:

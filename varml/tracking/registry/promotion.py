@@ -11,7 +11,7 @@ from typing import Any
 
 from varml.config.register_params import Gate
 from varml.errors import TrackingError
-from varml.tracking.registry.evaluations import EVALUATED_ON, Evaluation, read_evaluation
+from varml.tracking.registry.evaluations import Evaluation, evaluated_sets, read_evaluation
 from varml.tracking.registry.gate import Verdict, judge
 from varml.tracking.registry.versions import CHAMPION, Version, champion_of, find_version
 from varml.tracking.store import open_client
@@ -21,6 +21,10 @@ DECISION = "varml.gate"
 CHAMPIONS = "varml.champions"
 # Of which so many are kept: a tag has its limit.
 MAX_CHAMPIONS = 100
+MAX_REASONS = 10
+# Between the decision and what somebody wrote about a version.
+_BELOW = "\n\n---\n\n"
+_MAX_DESCRIPTION = 5000  # in MLflow's database
 
 
 @dataclass(frozen=True)
@@ -71,30 +75,48 @@ def rollback(name: str) -> tuple[str, str]:
     earlier = _champions(client, name, champion.number)[:-1]
     if not earlier:
         raise TrackingError(f"version {champion.number} is the first champion of {name!r}; there is none to go back to")
-    find_version(client, name, earlier[-1])
-    client.set_registered_model_alias(name, CHAMPION, earlier[-1])
-    client.set_registered_model_tag(name, CHAMPIONS, " ".join(earlier))
-    return champion.number, earlier[-1]
+    known = {str(one.version) for one in client.search_model_versions(f"name='{name}'")}
+    kept = [number for number in earlier if number in known]
+    if not kept:
+        raise TrackingError(
+            f"every champion of {name!r} before version {champion.number} was deleted; promote another version"
+        )
+    client.set_registered_model_alias(name, CHAMPION, kept[-1])
+    client.set_registered_model_tag(name, CHAMPIONS, " ".join(kept))
+    return champion.number, kept[-1]
 
 
 def _verdict(version: Version, champion: Version | None, gate: Gate) -> Verdict:
-    newest = "" if version.run is None else version.run.tags.get(EVALUATED_ON, "")
-    own = _evaluation(version, newest)
-    if own is None:
-        return Verdict([f"no evaluation of version {version.number} is with its run; `dvc repro` makes one"])
-    other = _evaluation(champion, newest) if champion else None
-    if champion is not None and other is None:
+    sets = [] if version.run is None else evaluated_sets(version.run)
+    found = [
+        (own, _evaluation(champion, one) if champion else None) for one in sets if (own := _evaluation(version, one))
+    ]
+    if not found:
         return Verdict(
             [
-                f"the champion, version {champion.number}, was evaluated on other test videos or never; run `dvc repro "
-                "--single-item --force evaluate`, which asks it about those of this project"
+                f"no evaluation of version {version.number} is with its run; `dvc repro --single-item --force "
+                "evaluate` makes one of the model in model/, where that is this version"
             ]
         )
-    return judge(own, other, gate)
+    common = next(((own, other) for own, other in found if other or not champion), None)
+    if common is None:
+        return Verdict(
+            [
+                f"version {version.number} and the champion, version {champion.number if champion else ''}, were "
+                "evaluated on different test videos; `dvc repro --single-item --force evaluate` asks both about the "
+                "present ones, where model/ is this version"
+            ]
+        )
+    return judge(*common, gate)
+
+
+def was_judged(version: Version) -> bool:
+    """Return whether the gate was asked about a version before."""
+    return DECISION in open_client().get_model_version(version.name, version.number).tags
 
 
 def _evaluation(version: Version, test_set: str) -> Evaluation | None:
-    found = read_evaluation(version.run, test_set) if version.run and test_set else None
+    found = read_evaluation(version.run, test_set) if version.run else None
     # A run may have been given to another model by hand.
     return found if found and found.model_digest == version.digest else None
 
@@ -118,10 +140,18 @@ def _champions(client: Any, name: str, present: str) -> list[str]:
 
 def _record(client: Any, promotion: Promotion, gate: Gate) -> None:
     name, number = promotion.version.name, promotion.version.number
+    earlier = client.get_model_version(name, number)
+    for key in earlier.tags:
+        if key.startswith(f"{DECISION}."):
+            client.delete_model_version_tag(name, number, key)
     for figure, value in promotion.verdict.figures.items():
         client.set_model_version_tag(name, number, f"{DECISION}.{figure}", f"{value:.4f}")
     client.set_model_version_tag(name, number, DECISION, _decision(promotion))
-    client.update_model_version(name, number, description=describe(promotion, gate))
+    own_words = (earlier.description or "").rpartition(_BELOW)[2] if _BELOW in (earlier.description or "") else (
+        "" if DECISION in earlier.tags else earlier.description or ""
+    )  # fmt: skip
+    described = describe(promotion, gate) + (f"{_BELOW}{own_words}" if own_words else "")
+    client.update_model_version(name, number, description=described[:_MAX_DESCRIPTION])
 
 
 def _decision(promotion: Promotion) -> str:
@@ -135,7 +165,9 @@ def describe(promotion: Promotion, gate: Gate) -> str:
     verb = "passed the gate" if promotion.verdict.passes else "was refused by the gate"
     against = f" against version {promotion.before}" if promotion.before else ", without a champion to compare with"
     lines = [f"Version {promotion.version.number} {verb}{against}."]
-    lines += [f"- {reason}" for reason in promotion.verdict.reasons]
+    lines += [f"- {reason}" for reason in promotion.verdict.reasons[:MAX_REASONS]]
+    rest = len(promotion.verdict.reasons) - MAX_REASONS
+    lines += [f"- and {rest} more"] if rest > 0 else []
     if promotion.forced is not None:
         lines += ["", f"It was promoted all the same: {promotion.forced}"]
     if promotion.verdict.figures:

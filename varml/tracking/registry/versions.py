@@ -66,12 +66,14 @@ def find_version(client: Any, name: str, number: str | None = None) -> Version:
     """Return the version ``number``, or the present challenger; raises TrackingError where there is none."""
     from mlflow.exceptions import MlflowException
 
-    chosen = number or version_of(client, name, CHALLENGER)
+    chosen = version_of(client, name, CHALLENGER) if number is None else number
     if chosen is None:
         raise TrackingError(f"model {name!r} has no version in {place_of_store()}; run `dvc repro` first")
     try:
         found = client.get_model_version(name, chosen)
     except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
         versions = sorted((str(v.version) for v in client.search_model_versions(f"name='{name}'")), key=int)
         raise TrackingError(
             f"model {name!r} has no version {chosen!r}; there are {', '.join(versions) or 'none'}"
