@@ -34,6 +34,8 @@ def log_to_stdout() -> None:
             "loggers": {
                 "varml.serving": {"handlers": ["stdout"], "level": "INFO", "propagate": False},
                 "uvicorn": {"handlers": ["stdout"], "level": "WARNING", "propagate": False},
+                # It notes every fault of a form; the line of the request does so too.
+                "python_multipart": {"handlers": ["stdout"], "level": "CRITICAL", "propagate": False},
             },
         }
     )
