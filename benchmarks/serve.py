@@ -117,7 +117,9 @@ def measure_one_client(port: int, alone: Alone, videos: list[Path]) -> list[Figu
         between = time.perf_counter()
         reply = client.upload(content)
         end = time.perf_counter()
-        assert is_right(reply, expected.probabilities), reply
+        assert is_right(reply, expected.probabilities), (
+            f"{reply} after {between - start:.1f} s and {end - between:.1f} s"
+        )
         taken["alone"].append(between - start)
         taken["served"].append(end - between)
     (alone50, alone95), (served50, served95) = (np.quantile(values[5:], [0.5, 0.95]) for values in taken.values())

@@ -30,7 +30,12 @@ def project(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Proj
     return copy
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith(("varml", "dvc metrics", "dvc plots"))])
+ENDING = [
+    c for c in COMMANDS if c.startswith(("varml", "dvc metrics", "dvc plots")) and not c.startswith("varml serve")
+]
+
+
+@pytest.mark.parametrize("command", ENDING)
 def test_a_command_does_what_it_says(project: Project, command: str) -> None:
     status, output = project.run(*command.split())
     assert status == 0, output
@@ -75,6 +80,22 @@ def test_mlflow_ui_shows_the_runs(project: Project) -> None:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=120)
     assert b"MLflow" in page
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("varml serve")])
+def test_the_service_answers_and_ends(project: Project, command: str) -> None:
+    port = free_port()
+    process = project.start(*command.split(), "--port", str(port))
+    try:
+        assert _wait_for(f"http://127.0.0.1:{port}/ping", 90) == b"\n"
+        (upload,) = [c for c in COMMANDS if c.startswith("curl")]
+        if shutil.which("curl"):
+            status, output = project.run(*upload.replace(":8000", f":{port}").split())
+            assert (status, '{"predictions": [{"label": ' in output) == (0, True), output
+    finally:
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
 
 
 @pytest.mark.parametrize("number", range(len(blocks("README.md", "python"))))

@@ -20,7 +20,7 @@ from typing import Any
 import psutil
 import pytest
 from project import ROOT
-from service import FORM, Asking, Service, eventually, form_of
+from service import BOUNDARY, FORM, JSON, Asking, Service, eventually, form_of
 from typer.testing import CliRunner
 
 from varml.cli import app
@@ -32,6 +32,7 @@ from varml.tracking.runs import create_run
 
 FORM_LINE = f"Content-Type: {FORM['Content-Type']}"
 TOKEN = "0123456789abcdef-secret"
+MILLION = 1_000_000
 
 
 def start(folder: Path, *options: str, spool: Path, token: str | None = None) -> subprocess.Popen[str]:
@@ -162,6 +163,15 @@ def ended(model_folder: Path, tmp_path_factory: pytest.TempPathFactory, video: b
         service.upload(video, **bearer, **{"X-Request-ID": "first"})
         service.ask("GET", "/a%0Ab%1B[31m?secret=1", headers=bearer)
         service.upload(b"no video", **bearer)
+        peaks = [peak_bytes(service.pid)]
+        for path, headers, first, block in (
+            ("/invocations", JSON, b'{"inputs": {"video": ["', b"A" * MILLION),
+            ("/invocations", JSON, b'{"inputs": ', b"[" * MILLION),
+            ("/v1/predict", FORM, form_of(b"").partition(f"\r\n--{BOUNDARY}--".encode())[0], bytes(MILLION)),
+        ):
+            last = b'"]}}' if headers is JSON else f"\r\n--{BOUNDARY}--\r\n".encode()
+            service.ask("POST", path, iter([first, *[block] * 60, last]), headers | bearer)
+            peaks.append(peak_bytes(service.pid))
         assert [path.name.startswith("varml-serve-") for path in folder.iterdir()] == [True]
         workers = service.workers()
         with service.paused_workers():
@@ -174,7 +184,15 @@ def ended(model_folder: Path, tmp_path_factory: pytest.TempPathFactory, video: b
         started.status = started.process.wait(30)  # type: ignore[attr-defined]
         started.reader.join(10)
         started.left = (workers, list(folder.iterdir()))  # type: ignore[attr-defined]
+        started.peaks = peaks  # type: ignore[attr-defined]
     return started
+
+
+def peak_bytes(pid: int) -> int:
+    """Return how much memory a process has had at most."""
+    status = Path(f"/proc/{pid}/status")
+    lines = status.read_text().splitlines() if status.exists() else []  # Linux alone tells
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)
 
 
 def refuses(port: int) -> bool:
@@ -194,15 +212,20 @@ def test_sigterm_lets_it_finish_and_leave_nothing(ended: Any) -> None:
     assert not any(worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE for worker in workers)
 
 
+def test_long_bodies_are_not_held_in_memory(ended: Any) -> None:
+    assert [line["bytes"] > 60 * MILLION for line in ended.lines if line.get("bytes", 0) > MILLION] == [True] * 3
+    assert ended.peaks[-1] - ended.peaks[0] < 30 * MILLION
+
+
 def test_every_request_is_a_line_of_json(ended: Any) -> None:
     assert [line["event"] for line in ended.lines[:1] + ended.lines[-1:]] == ["listening", "stopped"]
     requests = [line for line in ended.lines if line["event"] == "request"]
-    assert [line["status"] for line in requests] == [200, 404, 415, 200]
+    assert [line["status"] for line in requests] == [200, 404, 415, 415, 400, 415, 200]
     for line in requests:
         assert set(line) - {"reason"} == {"time", "level", "event", "id", "method", "path", "status", "ms", "bytes"}
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+\+00:00", line["time"])
         assert ("reason" in line) == (line["status"] != 200)
-    first, unknown, bad, last = requests
+    first, unknown, bad, *_, last = requests
     assert (first["id"], last["id"]) == ("first", "last")
     assert (first["method"], first["path"]) == ("POST", "/v1/predict")
     assert first["bytes"] > 1000

@@ -22,11 +22,11 @@ class Text:
     end: int
 
 
-def decode(text: Text, write: Callable[[bytes], object]) -> None:
+def decode(text: Text, write: Callable[[bytes], object], piece_bytes: int = PIECE_BYTES) -> None:
     """Hand what ``text`` stands for to ``write`` in pieces; raises ValueError where it is no base64."""
     left, place, ended = b"", text.start, False
     while place < text.end:
-        piece, place = _next_piece(text, place)
+        piece, place = _next_piece(text, place, piece_bytes)
         piece = left + _plain(piece)
         cut = len(piece) if place == text.end else len(piece) // 4 * 4
         whole, left = piece[:cut], piece[cut:]
@@ -36,9 +36,9 @@ def decode(text: Text, write: Callable[[bytes], object]) -> None:
         write(binascii.a2b_base64(whole, strict_mode=True))
 
 
-def _next_piece(text: Text, place: int) -> tuple[bytes, int]:
+def _next_piece(text: Text, place: int, piece_bytes: int) -> tuple[bytes, int]:
     """Return the bytes at ``place``, and where the next ones are; an escape is not cut in two."""
-    end = min(place + PIECE_BYTES, text.end)
+    end = min(place + piece_bytes, text.end)
     piece = text.source[place:end]
     if piece.endswith(b"\\") and end < text.end:
         end += 1

@@ -24,6 +24,8 @@ from varml.tracking.served_model import ServedModel
 logger = logging.getLogger("varml.serving")
 
 _MAX_HEADER_BYTES = 16384
+# Longer than a client is likely to think between two requests; a connection that is kept costs little.
+_KEEP_ALIVE_SEC = 20
 
 
 def bind(settings: Settings) -> socket.socket:
@@ -95,6 +97,7 @@ def _config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         proxy_headers=False,
         server_header=False,
         limit_concurrency=settings.max_connections,
+        timeout_keep_alive=_KEEP_ALIVE_SEC,
         timeout_graceful_shutdown=int(settings.shutdown_timeout_sec),
         h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
     )
