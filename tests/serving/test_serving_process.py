@@ -148,7 +148,7 @@ def test_the_champion_is_served_by_default_and_what_takes_too_long_at_the_end_is
             slow.sendall(f"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\n{FORM_LINE}\r\n".encode())
             slow.sendall(b"Content-Length: 1000\r\n\r\n" + form_of(b"x")[:20])
             assert started.end(signal.SIGINT) == 0
-        assert (asking.result().status, asking.result().error) == (503, "the service is shutting down")
+        assert (asking.result().status, asking.result().error) == (503, "the service is shutting down; ask again later")
         assert eventually(lambda: not worker.is_running())
         assert list(spool.iterdir()) == []
         assert not any("traceback" in line for line in started.lines)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import binascii
-import mmap
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from varml.serving.file_text import FileText
 
 PIECE_BYTES = 1 << 20
 # What encoders put into base64 beside its letters, as it is or as JSON writes it: line ends, and `/` as `\\/`.
@@ -17,7 +18,7 @@ _LINE_ENDS = b"\r\n"
 class Text:
     """The bytes of ``source`` from ``start`` to ``end``."""
 
-    source: mmap.mmap | bytes
+    source: FileText | bytes
     start: int
     end: int
 

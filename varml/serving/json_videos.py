@@ -7,13 +7,13 @@ what is left, the skeleton, must be short. It is parsed, and the videos are deco
 from __future__ import annotations
 
 import json
-import mmap
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from varml.serving.base64_text import Text, decode
+from varml.serving.file_text import FileText
 from varml.serving.refusals import Refusal
 from varml.serving.spool import Room
 
@@ -29,8 +29,8 @@ def extract_videos(body: Path, room: Room, max_videos: int) -> list[Path]:
     """Return the files of the videos of a body, in its order; raises Refusal (400) where it breaks a rule."""
     if not body.stat().st_size:
         raise Refusal(400, "the body is empty; it must be JSON")
-    with body.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-        skeleton = _Skeleton(text)
+    with body.open("rb") as file:
+        skeleton = _Skeleton(FileText(file))
         values = _values(_parsed(skeleton.read()))
         if not 0 < len(values) <= max_videos:
             raise Refusal(400, f"a request must hold at least one video and may hold {max_videos} at most")
@@ -42,7 +42,7 @@ def extract_videos(body: Path, room: Room, max_videos: int) -> list[Path]:
 class _Skeleton:
     """Reads all of a text but its long strings, for each of which a word stands that no client can guess."""
 
-    text: mmap.mmap
+    text: FileText
     word: str = field(default_factory=lambda: secrets.token_hex(16))
     long: dict[str, tuple[int, int]] = field(default_factory=dict)
     parts: list[bytes] = field(default_factory=list)

@@ -19,7 +19,7 @@ from varml.ground.plugins import with_plugins
 from varml.inference.predictor import Prediction, Predictor
 from varml.serving.decoding import Unreadable, decode_upload
 from varml.serving.job_queue import Job, JobQueue
-from varml.serving.refusals import Refusal, busy
+from varml.serving.refusals import Refusal, busy, shutting_down
 from varml.serving.telemetry import Telemetry
 from varml.video.probe import probe_limit_sec
 from varml.video.reader import Frames
@@ -29,7 +29,6 @@ _MAX_RETRY_SEC = 60
 _JOIN_SEC = 5.0
 # How much the last request counts in the mean by which the time to wait is told.
 _SHARE_OF_LAST = 0.1
-_SHUTTING_DOWN = busy("the service is shutting down", 1)
 
 
 class Lanes:
@@ -50,6 +49,7 @@ class Lanes:
 
     def start(self) -> None:
         """Start all lanes and wait until they are warm; raises EngineError where a worker cannot start."""
+        self._predictor.model.ensemble.eval()  # built before several threads ask for it
         for thread in self._threads:
             thread.start()
         for fault in [self._ready.get() for _ in self._threads]:
@@ -76,7 +76,7 @@ class Lanes:
         self._stopped.set()
         for job in self._jobs.close():
             if job.answer.set_running_or_notify_cancel():
-                job.answer.set_exception(_SHUTTING_DOWN)
+                job.answer.set_exception(shutting_down())
         for thread in self._threads:
             if thread.ident:
                 thread.join(_JOIN_SEC)
@@ -130,7 +130,7 @@ class _Lane:
         try:
             job.answer.set_result([self._answer(job, number) for number in range(len(job.videos))])
         except StoppedError:
-            job.answer.set_exception(_SHUTTING_DOWN)
+            job.answer.set_exception(shutting_down())
         except EngineError:
             job.answer.set_exception(busy("the service lacks memory or processes; ask again later", 1))
         except Exception as error:

@@ -17,3 +17,8 @@ class Refusal(Exception):  # noqa: N818 - it is no error of the service
 def busy(reason: str, retry_after_sec: float) -> Refusal:
     """Return the refusal of what may be asked again after so many seconds."""
     return Refusal(503, reason, {"Retry-After": str(max(1, math.ceil(retry_after_sec)))})
+
+
+def shutting_down() -> Refusal:
+    """Return the refusal of what has not ended when the service does."""
+    return busy("the service is shutting down; ask again later", 1)

@@ -14,7 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from varml.serving.answers import refused
-from varml.serving.refusals import Refusal, busy
+from varml.serving.refusals import Refusal, shutting_down
 from varml.serving.telemetry import Telemetry
 
 logger = logging.getLogger("varml.serving")
@@ -77,7 +77,7 @@ class RequestLog:
         except Refusal as refusal:
             answer = refusal
         except asyncio.CancelledError:
-            answer = busy("the service is shutting down", 1)
+            answer = shutting_down()
         except Exception:
             logger.exception("failure", extra={"fields": {"id": facts.request_id}})
             answer = Refusal(500, "the service failed; its log knows more under the request's id")
