@@ -49,7 +49,6 @@ class Lanes:
 
     def start(self) -> None:
         """Start all lanes and wait until they are warm; raises EngineError where a worker cannot start."""
-        self._predictor.model.ensemble.eval()  # built before several threads ask for it
         for thread in self._threads:
             thread.start()
         for fault in [self._ready.get() for _ in self._threads]:
