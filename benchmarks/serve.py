@@ -123,7 +123,7 @@ def measure_one_client(port: int, alone: Alone, videos: list[Path], num_requests
         taken["alone"].append(between - start)
         taken["served"].append(end - between)
     (alone50, alone95), (served50, served95) = (
-        np.quantile(values[NUM_FIRST:], [0.5, 0.95]) for values in taken.values()
+        np.quantile(values[NUM_FIRST:], [0.5, 0.95]).tolist() for values in taken.values()
     )
     return [
         Figure("decode, flow and forward alone, p50", 1000 * alone50, "ms"),

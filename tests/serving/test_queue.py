@@ -43,9 +43,11 @@ def test_who_waits_too_long_is_told_so_and_the_next_is_answered(service: Service
         running_one = Asking(lambda: service.upload(video))
         assert eventually(lambda: in_flight(service, 1, 0))
         waiting_one = Asking(lambda: service.upload(video))
-        for asking in (running_one, waiting_one):
-            assert asking.result().status == 504
-            assert asking.result().error.startswith("the answer takes longer than a request may")
+        assert running_one.result().status == 504
+        assert running_one.result().error.startswith("the answer takes longer than a request may")
+        # This one could not be begun in time, and may be asked again.
+        assert waiting_one.result().status == 503
+        assert int(waiting_one.result().headers["retry-after"]) >= 1
     assert service.upload(video).status == 200
     assert service.metric("varml_decode_failures_total") == 0  # it is not the video's fault
 
@@ -64,3 +66,16 @@ def test_who_leaves_is_not_waited_for(service: Service, video: bytes) -> None:
         assert eventually(lambda: service.metric(left) == before + 1)
     assert first.result().status == 200
     assert eventually(lambda: in_flight(service, 0, 0))
+
+
+def test_nobody_is_let_in_who_would_wait_too_long(model_folder: Path, video: bytes) -> None:
+    # At about a second each, the fifth would wait for more than half of its time.
+    with running(model_folder, num_lanes=1, num_waiting=50, request_timeout_sec=8) as service:
+        with service.paused_workers():
+            many = [Asking(lambda: service.upload(video)) for _ in range(12)]
+            refused = 'varml_requests_total{route="/v1/predict",status="503"}'
+            assert eventually(lambda: service.metric(refused) + service.metric("varml_queue_depth") == 11)
+            assert 2 <= service.metric("varml_queue_depth") <= 6
+        replies = [asking.result() for asking in many]
+    assert {reply.status for reply in replies} == {200, 503}
+    assert all(int(reply.headers["retry-after"]) >= 1 for reply in replies if reply.status == 503)

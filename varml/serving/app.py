@@ -130,14 +130,17 @@ def _check_containers(videos: list[Path]) -> None:
 
 async def _answer(request: Request, lanes: Lanes, videos: list[Path], limit_sec: float) -> Response:
     """Return the answer, or raise Refusal as soon as it is late or nobody is there to get it."""
-    answer = asyncio.wrap_future(lanes.submit(videos, time.monotonic() + limit_sec))
+    job = lanes.submit(videos, time.monotonic() + limit_sec)
+    answer = asyncio.wrap_future(job)
     gone = asyncio.ensure_future(_until_it_leaves(request))
     waiting: set[asyncio.Future[Any]] = {answer, gone}
     try:
         await asyncio.wait(waiting, timeout=limit_sec + _GRACE_SEC, return_when=asyncio.FIRST_COMPLETED)
         if answer.done():
             return answered(answer.result())
-        raise Refusal(CLIENT_LEFT, "the client left before its answer") if gone.done() else too_late()
+        if gone.done():
+            raise Refusal(CLIENT_LEFT, "the client left before its answer")
+        raise too_late() if job.running() else lanes.busy()
     finally:
         answer.cancel()
         gone.cancel()

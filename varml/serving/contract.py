@@ -14,7 +14,7 @@ _REFUSALS = {
     413: "the body is too long",
     415: "the body is compressed or of another type, or a file in it is in no known video container",
     422: "a video cannot be decoded within the model's limits; the reply says why",
-    503: "too many requests wait; Retry-After says for how many seconds to wait",
+    503: "too many requests wait, or this one did for too long; Retry-After says when to ask again",
     504: "the answer takes longer than a request may",
 }
 _ANSWER = {

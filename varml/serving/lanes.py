@@ -28,19 +28,29 @@ from varml.video.strange import StrangeVideo
 _MAX_RETRY_SEC = 60
 _JOIN_SEC = 5.0
 # How much the last request counts in the mean by which the time to wait is told.
-_SHARE_OF_LAST = 0.1
+_SHARE_OF_LAST = 0.2
 
 
 class Lanes:
-    """``num_lanes`` requests at a time, and ``num_waiting`` that wait for their turn."""
+    """``num_lanes`` requests at a time, and ``num_waiting`` that wait for their turn, for ``max_wait_sec`` at most.
+
+    How long a request would wait is told by the mean time of those before.
+    """
 
     def __init__(
-        self, predictor: Predictor, telemetry: Telemetry, *, num_lanes: int, num_threads: int, num_waiting: int
+        self,
+        predictor: Predictor,
+        telemetry: Telemetry,
+        *,
+        num_lanes: int,
+        num_threads: int,
+        num_waiting: int,
+        max_wait_sec: float,
     ) -> None:
         self._predictor = predictor
         self._jobs = JobQueue(num_waiting)
         self._stopped = Event()
-        self._mean_sec = 1.0
+        self._mean_sec, self._max_wait_sec = 1.0, max_wait_sec
         lanes = [_Lane(predictor, telemetry, self._stopped) for _ in range(num_lanes)]
         self._ready: SimpleQueue[BaseException | None] = SimpleQueue()
         self._threads = [Thread(target=self._attend, args=[lane, num_threads], daemon=True) for lane in lanes]
@@ -57,17 +67,20 @@ class Lanes:
 
     def check_room(self) -> None:
         """Raise Refusal (503) where a request would find no place now, so that nobody need send a body in vain."""
-        if self._jobs.is_full:
-            raise self._busy()
+        # Who comes to an empty queue is always let in, so that the mean stays that of the present.
+        if self._jobs.is_full or self._wait_sec(len(self._jobs)) > self._max_wait_sec:
+            raise self.busy()
 
     def submit(self, videos: Sequence[Path], until: float) -> Future[list[Prediction]]:
         """Let the videos be worked on, and return what will hold the answers; raises as :meth:`check_room` does.
 
-        In place of answers there is Refusal 422 where a video cannot be read, 504 where it is later than ``until``.
+        In place of answers there is Refusal 422 where a video cannot be read, 503 where so much time passed in the
+        queue that too little was left, 504 where there was time and the answer is later than ``until``.
         """
+        self.check_room()
         job = Job(videos, until)
         if not self._jobs.put(job):
-            raise self._busy()
+            raise self.busy()
         return job.answer
 
     def stop(self) -> None:
@@ -80,9 +93,17 @@ class Lanes:
             if thread.ident:
                 thread.join(_JOIN_SEC)
 
-    def _busy(self) -> Refusal:
-        wait_sec = self._mean_sec * (len(self._jobs) + 1) / len(self._threads)
+    def busy(self) -> Refusal:
+        """Return the refusal of a request for which there is no time or no place."""
+        wait_sec = self._wait_sec(len(self._jobs) + 1)
         return busy("as many requests wait as may; ask again later", min(wait_sec, _MAX_RETRY_SEC))
+
+    def _refuse(self, job: Job) -> None:
+        if job.answer.set_running_or_notify_cancel():
+            job.answer.set_exception(self.busy())
+
+    def _wait_sec(self, num_before: int) -> float:
+        return self._mean_sec * num_before / len(self._threads)
 
     def _attend(self, lane: _Lane, num_threads: int) -> None:
         try:
@@ -90,6 +111,10 @@ class Lanes:
             self._ready.put(None)
             while (job := self._jobs.get()) is not None:
                 start = time.monotonic()
+                if job.until - start < min(self._mean_sec, self._max_wait_sec):
+                    # To begin and be late would cost a process, and the time of those behind.
+                    self._refuse(job)
+                    continue
                 lane.work(job)
                 self._mean_sec += _SHARE_OF_LAST * (time.monotonic() - start - self._mean_sec)
         except BaseException as error:

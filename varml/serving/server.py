@@ -68,6 +68,7 @@ def prepared(model: ServedModel, settings: Settings) -> Iterator[uvicorn.Server]
         num_lanes=settings.lanes,
         num_threads=settings.num_threads,
         num_waiting=settings.num_waiting,
+        max_wait_sec=settings.request_timeout_sec / 2,
     )
     with Spool(int(settings.max_spool_mb * 1e6)) as spool:
         try:
