@@ -34,6 +34,7 @@ def test_who_finds_the_queue_full_is_told_when_to_come_back(service: Service, vi
         assert service.ask("GET", "/ping").status == 200
     assert refused.status == 503
     assert 1 <= int(refused.headers["retry-after"]) <= 60
+    assert refused.headers["connection"] == "close"
     assert refused.error == "as many requests wait as may; ask again later"
     assert [first.result().status, second.result().status] == [200, 200]
 
@@ -48,6 +49,7 @@ def test_who_waits_too_long_is_told_so_and_the_next_is_answered(service: Service
         # This one could not be begun in time, and may be asked again.
         assert waiting_one.result().status == 503
         assert int(waiting_one.result().headers["retry-after"]) >= 1
+        assert waiting_one.result().headers["connection"] == "close"  # its body was read, and yet
     assert service.upload(video).status == 200
     assert service.metric("varml_decode_failures_total") == 0  # it is not the video's fault
 

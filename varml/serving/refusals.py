@@ -15,8 +15,8 @@ class Refusal(Exception):  # noqa: N818 - it is no error of the service
 
 
 def busy(reason: str, retry_after_sec: float) -> Refusal:
-    """Return the refusal of what may be asked again after so many seconds."""
-    return Refusal(503, reason, {"Retry-After": str(max(1, math.ceil(retry_after_sec)))})
+    """Return the refusal of what may be asked again after so many seconds; its connection is not kept as long."""
+    return Refusal(503, reason, {"Retry-After": str(max(1, math.ceil(retry_after_sec))), "Connection": "close"})
 
 
 def shutting_down() -> Refusal:
