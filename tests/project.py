@@ -64,7 +64,7 @@ class Project:
     def run(self, *command: str) -> tuple[int, str]:
         """Run a command to its end and return its status and output."""
         process = self.start(*command)
-        output, _ = process.communicate(timeout=280)
+        output, _ = process.communicate(timeout=900)
         return process.returncode, output
 
     def repro(self, *arguments: str) -> str:

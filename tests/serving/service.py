@@ -57,6 +57,7 @@ class Service:
 
     port: int
     pid: int = field(default_factory=os.getpid)
+    others: frozenset[int] = frozenset()
 
     def ask(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Reply:
         """Return the reply to one request; a body that is an iterator goes out in chunks."""
@@ -83,9 +84,9 @@ class Service:
         return next((float(line.rpartition(" ")[2]) for line in lines if line.rpartition(" ")[0] == name), 0.0)
 
     def workers(self) -> list[psutil.Process]:
-        """Return the decoding processes."""
+        """Return the decoding processes; ``others`` are processes of other tests, some of which are dead and not reaped."""
         children = psutil.Process(self.pid).children(recursive=True)
-        return [one for one in children if "multiprocessing.spawn" in " ".join(one.cmdline())]
+        return [one for one in children if one.pid not in self.others and _is_worker(one)]
 
     @contextmanager
     def paused_workers(self) -> Iterator[None]:
@@ -105,6 +106,13 @@ class Service:
         """Give a raw connection."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
             yield connection
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    try:
+        return "multiprocessing.spawn" in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # a zombie is one, too
+        return False
 
 
 class Asking(Thread):
@@ -149,7 +157,7 @@ def read_all(connection: socket.socket) -> bytes:
     return b"".join(parts)
 
 
-def eventually(condition: Callable[[], bool], timeout_sec: float = 10) -> bool:
+def eventually(condition: Callable[[], bool], timeout_sec: float = 60) -> bool:
     """Return whether ``condition`` comes to hold in time."""
     until = time.monotonic() + timeout_sec
     while not condition() and time.monotonic() < until:
@@ -176,12 +184,13 @@ def answering_folder(folder: Path, **limits: float) -> Path:
 def running(folder: Path, **values: Any) -> Iterator[Service]:
     """Run a service of the model in ``folder`` in a thread of this process."""
     settings = Settings(port=0, **values)
+    others = frozenset(one.pid for one in psutil.Process().children(recursive=True))
     with bind(settings) as bound, prepared(ServedModel(Predictor.load(folder)), settings) as server:
         thread = Thread(target=server.run, args=[[bound]])
         thread.start()
         try:
             assert eventually(lambda: server.started)
-            yield Service(bound.getsockname()[1])
+            yield Service(bound.getsockname()[1], others=others)
         finally:
             server.should_exit = True
             thread.join(30)
