@@ -84,7 +84,7 @@ class Service:
         return next((float(line.rpartition(" ")[2]) for line in lines if line.rpartition(" ")[0] == name), 0.0)
 
     def workers(self) -> list[psutil.Process]:
-        """Return the decoding processes; ``others`` are processes of other tests, some of which are dead and not reaped."""
+        """Return the decoding processes; ``others`` are those of other tests, of which some are dead already."""
         children = psutil.Process(self.pid).children(recursive=True)
         return [one for one in children if one.pid not in self.others and _is_worker(one)]
 
