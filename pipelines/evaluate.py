@@ -23,10 +23,10 @@ from varml.metrics.selective import coverage_curve
 from varml.models.model_files import LoadedModel, load_model, model_digest
 from varml.tracking.registry.champion_evaluation import evaluate_champion
 from varml.tracking.registry.evaluations import Evaluation, log_evaluation
-from varml.tracking.registry.seen_videos import is_seen, log_training_videos
+from varml.tracking.registry.seen_videos import groups_tell, is_seen, log_training_videos
 from varml.tracking.runs import training_run
 from varml.tracking.store import tracking_errors
-from varml.training.evaluation import TestScores, score_test_split
+from varml.training.evaluation import score_test_split
 from varml.video.frames import frames_files, read_frames
 
 
@@ -45,20 +45,19 @@ def main(params: Params) -> None:
     run = training_run(params.register_.experiment, model_digest(MODEL))
     run.log_metrics({f"test_{name}": value for name, value in metrics.items()})
     run.log_figure(confusion_figure(predictions, scores.classes), "confusion.png")
-    training = manifest[manifest["split"].isin(TRAINING_SPLITS)]
-    # Where groups cross the splits, all models have seen them, and videos alone tell.
-    by_group = not set(training["group"]) & set(scores.rows["group"])
-    seen = is_seen(scores.rows, training, by_group=by_group)
+    training, test = manifest[manifest["split"].isin(TRAINING_SPLITS)], scores.rows
+    by_group = groups_tell(training, test)
+    seen = is_seen(test, training, by_group=by_group)
     log_training_videos(run, training)
-    log_evaluation(run, _evaluation(params, scores, model, seen))
-    _evaluate_champion(params, scores.rows, by_group=by_group)
+    latency = _latency_ms(params, model, test)
+    answers = predictions.assign(seen=seen.to_numpy())
+    log_evaluation(run, Evaluation(rows_digest(test), model_digest(MODEL), latency, answers))
+    _evaluate_champion(params, test, by_group=by_group)
 
 
-def _evaluation(params: Params, scores: TestScores, model: LoadedModel, seen: pd.Series) -> Evaluation:
-    clips = [read_frames(file) for file in frames_files(scores.rows, params.frames)[:NUM_TIMED]]
-    latency = latency_ms(Predictor(model), clips)
-    predictions = scores.predictions().assign(seen=seen.to_numpy())
-    return Evaluation(rows_digest(scores.rows), model_digest(MODEL), latency, predictions)
+def _latency_ms(params: Params, model: LoadedModel, test: pd.DataFrame) -> float:
+    clips = [read_frames(file) for file in frames_files(test, params.frames)[:NUM_TIMED]]
+    return latency_ms(Predictor(model), clips)
 
 
 def _evaluate_champion(params: Params, test: pd.DataFrame, *, by_group: bool) -> None:

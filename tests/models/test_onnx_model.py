@@ -19,10 +19,11 @@ from varml.errors import ModelError
 from varml.ground.atomic import write_json
 from varml.ground.content_key import file_digest
 from varml.inference.predictor import Predictor
-from varml.models import onnx_model
+from varml.models import onnx_export
 from varml.models.checked_files import CHECKSUMS
 from varml.models.model_files import LoadedModel, model_digest, save_model
-from varml.models.onnx_model import EXPORT, NETWORK, export_model, load_export
+from varml.models.onnx_export import export_model
+from varml.models.onnx_model import EXPORT, NETWORK, load_export
 
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: exports are not tested")
 FRAMES = SHIPPED.frames
@@ -84,11 +85,11 @@ def test_it_answers_without_the_networks_of_torch(export: Path) -> None:
 def test_the_folder_appears_whole_or_not_at_all(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = Predictor.load(model).model
     assert isinstance(loaded, LoadedModel)
-    monkeypatch.setattr(onnx_model, "MAX_DIFFERENCE", -1.0)
+    monkeypatch.setattr(onnx_export, "MAX_DIFFERENCE", -1.0)
     with pytest.raises(ModelError, match=r"probabilities are off by .* and may be by -1; serve the model as it is"):
         export_model(loaded, "digest", tmp_path / "export")
     monkeypatch.undo()
-    monkeypatch.setattr(onnx_model, "_open_session", lambda _: Silent())
+    monkeypatch.setattr(onnx_export, "open_session", lambda _: Silent())
     with pytest.raises(ModelError, match="probabilities are off by nan"):
         export_model(loaded, "digest", tmp_path / "export")
     assert list(tmp_path.iterdir()) == []

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from service import answering_folder
+from service import MAX_BYTES, MAX_VIDEOS, Service, answering_folder, running
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +25,11 @@ def files(videos: Path) -> list[Path]:
 def video(files: list[Path]) -> bytes:
     """The bytes of one video."""
     return files[0].read_bytes()
+
+
+@pytest.fixture(scope="module")
+def limited(model_folder: Path) -> Iterator[Service]:
+    """A service of one lane that takes little and does not wait long."""
+    limits = {"max_body_mb": MAX_BYTES / 1e6, "max_videos": MAX_VIDEOS, "body_timeout_sec": 1, "header_timeout_sec": 1}
+    with running(model_folder, num_lanes=1, **limits) as service:
+        yield service

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,6 +30,11 @@ from varml.tracking.served_model import ServedModel
 BOUNDARY = "a-boundary"
 FORM = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
 JSON = {"Content-Type": "application/json"}
+
+
+# What one request may bring to the service that the tests of bodies ask.
+MAX_BYTES = 1_000_000
+MAX_VIDEOS = 3
 
 
 @dataclass
@@ -133,6 +139,16 @@ class Asking(Thread):
         self.join(60)
         assert self._reply is not None
         return self._reply
+
+
+def check_refused(reply: Reply, status: int, *words: str) -> None:
+    """Check that a reply is a refusal with its reason, and tells nothing of the server."""
+    assert reply.status == status, reply.body
+    assert set(reply.content) == {"error", "request_id"}
+    assert all(word in reply.error for word in words), reply.error
+    assert "\n" not in reply.error
+    for leak in (tempfile.gettempdir(), "Traceback", ".py", "varml-serve", ".video"):
+        assert leak not in reply.body.decode()
 
 
 def form_of(*contents: bytes, name: str = "video", filename: str = "../../etc/a.mp4") -> bytes:

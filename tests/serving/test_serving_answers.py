@@ -14,7 +14,7 @@ import pytest
 from service import Service, base64_of, running
 
 from varml.inference.predictor import Prediction, Predictor
-from varml.models.model_files import model_digest
+from varml.models.model_files import load_model, model_digest
 from varml.tracking.flavor import log_model
 from varml.tracking.runs import create_run
 
@@ -43,6 +43,20 @@ def test_uploads_are_answered_in_their_order(service: Service, files: list[Path]
     reply = service.upload(*[file.read_bytes() for file in files])
     assert (reply.status, reply.headers["content-type"]) == (200, "application/json")
     check(reply.content["predictions"], expected)
+
+
+def test_an_export_answers_as_its_model(
+    model_folder: Path, files: list[Path], expected: list[Prediction], tmp_path: Path
+) -> None:
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: exports are not tested")
+    from varml.models.onnx_export import export_model
+
+    model = load_model(model_folder)
+    export_model(model, model_digest(model_folder), tmp_path / "export")
+    with running(tmp_path / "export", num_lanes=2) as service:
+        reply = service.upload(*[file.read_bytes() for file in files])
+        check(reply.content["predictions"], expected)
+        assert service.ask("GET", "/version").content["model"]["digest"] == model_digest(model_folder)
 
 
 @pytest.mark.parametrize("way", ["dataframe_split", "dataframe_records", "inputs", "columns", "instances"])

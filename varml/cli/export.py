@@ -8,7 +8,7 @@ from varml.config import load_params
 from varml.errors import ModelError, TrackingError
 from varml.ground.paths import PARAMS
 from varml.models.model_files import LoadedModel
-from varml.models.onnx_model import export_model
+from varml.models.onnx_export import export_model
 from varml.tracking.registry.exports import log_export
 from varml.tracking.served_model import find_model
 from varml.tracking.store import tracking_errors

@@ -80,8 +80,6 @@ class LoadedModel:
 
 def save_model(folder: Path, model: LoadedModel) -> None:
     """Write ``model`` into ``folder``; the list of checksums comes last and makes it complete."""
-    from safetensors.torch import save
-
     state = {
         prefix + name: tensor
         for prefix, network in model.networks.items()
@@ -89,10 +87,17 @@ def save_model(folder: Path, model: LoadedModel) -> None:
     }
     parts = {WEIGHTS: state} | ({FLOW_WEIGHTS: model.flow_state} if model.flow_state else {})
     for name, tensors in parts.items():
-        write_bytes(folder / name, save({key: tensor.contiguous() for key, tensor in tensors.items()}))
+        write_tensors(folder / name, tensors)
     # The model brings its weights along; where they came from is a path of this machine.
     write_json(folder / DESCRIPTION, model.description.with_flow_weights({}).model_dump())
     write_checksums(folder, [DESCRIPTION, *parts])
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Any]) -> None:
+    """Write torch's ``tensors`` by their names as safetensors."""
+    from safetensors.torch import save
+
+    write_bytes(path, save({key: tensor.contiguous() for key, tensor in tensors.items()}))
 
 
 def load_model(folder: Path) -> LoadedModel:

@@ -16,6 +16,7 @@ import pandas as pd
 from packaging.requirements import Requirement
 
 from varml.errors import ModelError
+from varml.ground.versions import public_version
 from varml.inference.predictor import Predictor
 from varml.models.model_files import verify
 from varml.models.onnx_model import is_export
@@ -97,7 +98,9 @@ def pip_requirements() -> list[str]:
     """Return what a model needs to predict, at the versions that are installed."""
     required = [Requirement(text) for text in requires("varml") or []]
     named = {r.name for r in required if r.marker is None or r.marker.evaluate({"extra": ""})}
-    return [f"{name}=={_public(version(name))}" for name in ("varml", *_NEEDED) if name == "varml" or name in named]
+    return [
+        f"{name}=={public_version(version(name))}" for name in ("varml", *_NEEDED) if name == "varml" or name in named
+    ]
 
 
 def _load_pyfunc(path: str) -> _PyfuncModel:
@@ -126,8 +129,3 @@ def _write_python_env(target: Path) -> str:
 
     _PythonEnv.current().to_yaml(str(target / "python_env.yaml"))
     return "python_env.yaml"
-
-
-def _public(full: str) -> str:
-    # "2.13.0+cpu" names a build that the package index may not have.
-    return full.split("+")[0]

@@ -12,6 +12,7 @@ from varml.config.params import Params
 from varml.data.manifest import class_names
 from varml.metrics.calibration import expected_calibration_error
 from varml.metrics.classification import accuracy, accuracy_interval, classification_metrics
+from varml.metrics.probability_columns import with_probabilities
 from varml.metrics.selective import selective_metrics
 from varml.models.model_files import LoadedModel
 from varml.training.baseline import fit_baseline, predict_baseline
@@ -65,8 +66,7 @@ class TestScores:
         table["predicted"] = classes[self.model.argmax(1)]
         table["answer"] = self.answers
         table["baseline_predicted"] = classes[self.baseline.argmax(1)]
-        columns = [f"p_{name}" for name in self.classes]
-        return pd.concat([table, pd.DataFrame(self.model, columns=columns)], axis=1)
+        return with_probabilities(table, self.model, self.classes)
 
 
 def score_test_split(manifest: pd.DataFrame, params: Params, model: LoadedModel, baseline_backbone: str) -> TestScores:

@@ -16,6 +16,7 @@ from pathlib import Path
 from varml.ground.content_key import file_digest
 from varml.ground.git import ask_git
 from varml.ground.paths import BASELINE, BEST, LOCK, OOF, project_root
+from varml.ground.versions import public_version
 from varml.tracking.runs import TrackedRun
 
 FOLDER = "provenance"
@@ -82,8 +83,7 @@ def source_diff(root: Path) -> bytes:
 
 def environment() -> str:
     """Return the installed distributions at their public versions, as pip takes them, under a line on the machine."""
-    # "2.13.0+cpu" names a build that the package index may not have.
-    found = {dist.metadata["Name"]: dist.version.split("+")[0] for dist in distributions() if dist.metadata["Name"]}
+    found = {one.metadata["Name"]: public_version(one.version) for one in distributions() if one.metadata["Name"]}
     found.pop("varml", None)  # it is installed from its source
     lines = [f"{name}=={found[name]}" for name in sorted(found, key=str.lower)]
     head = f"# Python {platform.python_version()}, {platform.system()} {platform.machine()}"

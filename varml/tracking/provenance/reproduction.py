@@ -24,13 +24,15 @@ import pandas as pd
 from ruamel.yaml import YAML
 
 from varml.data.manifest import read_manifest, rows_digest
-from varml.errors import ModelError, TrackingError
+from varml.errors import TrackingError
 from varml.ground.git import ask_git
 from varml.ground.paths import MANIFEST, MODEL, PARAMS, PIPELINE, PREDICTIONS, project_root
+from varml.ground.versions import public_version
+from varml.metrics.probability_columns import classes_of, columns_of
 from varml.models.model_files import model_digest
 from varml.tracking.provenance.kept import ENVIRONMENT, FOLDER, SEARCHED
 from varml.tracking.provenance.trace import Trace, download, run_of, source_change
-from varml.tracking.registry.evaluations import PROBABILITY, read_evaluation
+from varml.tracking.registry.evaluations import read_evaluation
 from varml.tracking.runs import TrackedRun
 
 # What is not run again: the search, whose result is kept, and the registry, which has the model.
@@ -167,10 +169,7 @@ def _run(command: list[str], folder: Path, what: str) -> None:
 
 
 def _compare(traced: Trace, run: TrackedRun, project: Path, interpreter: str) -> Reproduction:
-    try:
-        same = model_digest(project / MODEL) == traced.version.digest
-    except OSError as error:
-        raise ModelError(f"{project / MODEL} holds no model ({error})") from error
+    same = model_digest(project / MODEL) == traced.version.digest
     before = read_evaluation(run, rows_digest(read_manifest(project / MANIFEST, splits=("test",))))
     after = pd.read_csv(project / PREDICTIONS, dtype={"video_id": "str", "predicted": "str"}, keep_default_na=False)
     differences: dict[str, Any] = {"num_videos": None, "num_other": None, "largest": None}
@@ -181,7 +180,7 @@ def _compare(traced: Trace, run: TrackedRun, project: Path, interpreter: str) ->
 
 def _differences(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, Any]:
     one, other = (table.set_index("video_id").sort_index() for table in (before, after))
-    columns = [name for name in one if name.startswith(PROBABILITY)]
+    columns = columns_of(classes_of(one))
     gaps = np.abs(one[columns].to_numpy() - other.reindex(columns=columns).to_numpy())
     return {
         "num_videos": len(one),
@@ -192,5 +191,5 @@ def _differences(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, Any]:
 
 def _other_versions(traced: Trace, interpreter: str) -> list[str]:
     done = subprocess.run([interpreter, "-c", _LIST], capture_output=True, text=True, check=False)
-    here = {line.split("+")[0] for line in done.stdout.splitlines()}
+    here = {public_version(line) for line in done.stdout.splitlines()}
     return sorted(set(traced.environment) - here)

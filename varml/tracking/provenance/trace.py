@@ -62,7 +62,7 @@ def trace(name: str, number: str | None = None) -> Trace:
         trials=[int(found.data.params[key]) for key in sorted(members, key=lambda key: (len(key), key))],
         python=python,
         environment=environment,
-        decision=client.get_model_version(name, version.number).tags.get(DECISION, ""),
+        decision=version.tags.get(DECISION, ""),
     )
 
 

@@ -15,8 +15,9 @@ from varml.errors import VideoError
 from varml.ground.engine import map_isolated
 from varml.ground.progress import progress
 from varml.inference.timing import NUM_TIMED, latency_ms
+from varml.metrics.probability_columns import with_probabilities
 from varml.tracking.flavor import load_model
-from varml.tracking.registry.evaluations import PROBABILITY, Evaluation, log_evaluation, read_evaluation
+from varml.tracking.registry.evaluations import Evaluation, log_evaluation, read_evaluation
 from varml.tracking.registry.seen_videos import is_seen, training_videos
 from varml.tracking.registry.versions import Version, champion_of
 from varml.tracking.runs import TrackedRun
@@ -64,14 +65,9 @@ def _evaluate(champion: Version, rows: pd.DataFrame, source: Path, limits: Probe
         timed += [frames] if len(timed) < NUM_TIMED else []
     probabilities = np.stack([scores[file] for file in files])
     classes = np.asarray(predictor.classes, dtype=object)
-    table = (
-        rows[["video_id", "label", "seen"]].assign(predicted=classes[probabilities.argmax(1)]).reset_index(drop=True)
-    )
-    columns = [PROBABILITY + name for name in predictor.classes]
-    return Evaluation(
-        rows_digest(rows), champion.digest, latency_ms(predictor, timed),
-        pd.concat([table, pd.DataFrame(probabilities, columns=columns)], axis=1),
-    )  # fmt: skip
+    table = rows[["video_id", "label", "seen"]].assign(predicted=classes[probabilities.argmax(1)])
+    answers = with_probabilities(table, probabilities, predictor.classes)
+    return Evaluation(rows_digest(rows), champion.digest, latency_ms(predictor, timed), answers)
 
 
 def _frames_of(tasks: list[FrameTask], limits: Probe, num_workers: int) -> Iterator[tuple[Path, Frames]]:

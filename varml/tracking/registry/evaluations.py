@@ -18,6 +18,7 @@ from varml.data.manifest import write_table
 from varml.ground.atomic import write_json
 from varml.ground.content_key import file_digest
 from varml.metrics.classification import Labels
+from varml.metrics.probability_columns import classes_of, columns_of
 from varml.tracking.runs import TrackedRun
 
 # Tag of a run: the set of test videos of its newest evaluation.
@@ -25,7 +26,6 @@ EVALUATED_ON = "varml.evaluated_on"
 FOLDER = "evaluations"
 PREDICTIONS = "predictions.csv"
 FACTS = "evaluation.json"
-PROBABILITY = "p_"
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,7 @@ class Evaluation:
     @property
     def classes(self) -> list[str]:
         """The classes that the model knows, and those of the videos, in alphabetical order."""
-        columns = [name for name in self.predictions.columns if name.startswith(PROBABILITY)]
-        return sorted({*(name.removeprefix(PROBABILITY) for name in columns), *self.predictions["label"]})
+        return sorted({*classes_of(self.predictions), *self.predictions["label"]})
 
     def labels(self, classes: list[str]) -> Labels:
         """Return the place in ``classes`` of each video's true class, (N,)."""
@@ -59,8 +58,7 @@ class Evaluation:
 
     def probabilities(self, classes: list[str]) -> npt.NDArray[np.float64]:
         """Return the probability of each of ``classes``, (N, K); 0 of one that the model does not know."""
-        columns = [PROBABILITY + name for name in classes]
-        return self._by_video.reindex(columns=columns, fill_value=0.0).to_numpy(dtype=np.float64)
+        return self._by_video.reindex(columns=columns_of(classes), fill_value=0.0).to_numpy(dtype=np.float64)
 
     @property
     def seen(self) -> set[str]:

@@ -112,7 +112,7 @@ def _verdict(version: Version, champion: Version | None, gate: Gate) -> Verdict:
 
 def was_judged(version: Version) -> bool:
     """Return whether the gate was asked about a version before."""
-    return DECISION in open_client().get_model_version(version.name, version.number).tags
+    return DECISION in version.tags
 
 
 def _evaluation(version: Version, test_set: str) -> Evaluation | None:
@@ -139,18 +139,17 @@ def _champions(client: Any, name: str, present: str) -> list[str]:
 
 
 def _record(client: Any, promotion: Promotion, gate: Gate) -> None:
-    name, number = promotion.version.name, promotion.version.number
-    earlier = client.get_model_version(name, number)
-    for key in earlier.tags:
+    version, (name, number) = promotion.version, (promotion.version.name, promotion.version.number)
+    for key in version.tags:
         if key.startswith(f"{DECISION}."):
             client.delete_model_version_tag(name, number, key)
     for figure, value in promotion.verdict.figures.items():
         client.set_model_version_tag(name, number, f"{DECISION}.{figure}", f"{value:.4f}")
     client.set_model_version_tag(name, number, DECISION, _decision(promotion))
-    own_words = (earlier.description or "").rpartition(_BELOW)[2] if _BELOW in (earlier.description or "") else (
-        "" if DECISION in earlier.tags else earlier.description or ""
-    )  # fmt: skip
-    described = describe(promotion, gate) + (f"{_BELOW}{own_words}" if own_words else "")
+    said = client.get_model_version(name, number).description or ""
+    # What stood there before the first decision lies below each later one.
+    theirs = said.partition(_BELOW)[2] if was_judged(version) else said
+    described = describe(promotion, gate) + (f"{_BELOW}{theirs}" if theirs else "")
     client.update_model_version(name, number, description=described[:_MAX_DESCRIPTION])
 
 

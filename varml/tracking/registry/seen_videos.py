@@ -30,6 +30,11 @@ def training_videos(run: TrackedRun) -> pd.DataFrame | None:
         return pd.read_csv(file, dtype="str", keep_default_na=False)
 
 
+def groups_tell(training: pd.DataFrame, test: pd.DataFrame) -> bool:
+    """Return whether a group tells what a model has seen: not where groups stand on both sides of these splits."""
+    return not set(training["group"]) & set(test["group"])
+
+
 def is_seen(test: pd.DataFrame, training: pd.DataFrame, *, by_group: bool) -> pd.Series:
     """Return for each row of ``test`` 1 where its video, or ``by_group`` its group, is among ``training``, else 0."""
     seen = test["digest"].isin(training["digest"])

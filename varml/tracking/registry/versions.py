@@ -30,8 +30,13 @@ class Version:
 
     name: str
     number: str
-    digest: str
+    tags: dict[str, str]
     run: TrackedRun | None
+
+    @property
+    def digest(self) -> str:
+        """The digest of its model, or nothing where somebody else registered it."""
+        return self.tags.get(MODEL_DIGEST, "")
 
     @property
     def uri(self) -> str:
@@ -79,7 +84,7 @@ def find_version(client: Any, name: str, number: str | None = None) -> Version:
             f"model {name!r} has no version {chosen!r}; there are {', '.join(versions) or 'none'}"
         ) from error
     run = TrackedRun(client, found.run_id) if _has_run(client, found.run_id) else None
-    return Version(name, str(found.version), found.tags.get(MODEL_DIGEST, ""), run)
+    return Version(name, str(found.version), dict(found.tags), run)
 
 
 def numbers_of(client: Any, name: str, digest: str) -> list[str]:
