@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from service import MAX_BYTES, MAX_VIDEOS, Service, answering_folder, running
 
@@ -33,3 +35,13 @@ def limited(model_folder: Path) -> Iterator[Service]:
     limits = {"max_body_mb": MAX_BYTES / 1e6, "max_videos": MAX_VIDEOS, "body_timeout_sec": 1, "header_timeout_sec": 1}
     with running(model_folder, num_lanes=1, **limits) as service:
         yield service
+
+
+@pytest.fixture
+def nothing_leaks(service: Service) -> Iterator[None]:
+    """Check after a test that the service lives, and that nobody else can look into its folders."""
+    yield
+    assert service.ask("GET", "/ping").status == 200
+    folders = list(Path(tempfile.gettempdir()).glob("varml-serve-*"))
+    own = [folder for folder in folders if folder.stat().st_uid == psutil.Process().uids().real]
+    assert all(folder.stat().st_mode & 0o777 == 0o700 for folder in own)

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 from service import (
     BOUNDARY,
@@ -24,19 +21,12 @@ from service import (
     running,
 )
 
+pytestmark = pytest.mark.usefixtures("nothing_leaks")
+
 
 @pytest.fixture(scope="module")
 def service(limited: Service) -> Service:
     return limited
-
-
-@pytest.fixture(autouse=True)
-def _nothing_is_left_and_nothing_leaks(service: Service) -> Iterator[None]:
-    yield
-    assert service.ask("GET", "/ping").status == 200
-    folders = list(Path(tempfile.gettempdir()).glob("varml-serve-*"))
-    own = [folder for folder in folders if folder.stat().st_uid == psutil.Process().uids().real]
-    assert all(folder.stat().st_mode & 0o777 == 0o700 for folder in own)
 
 
 # Length.

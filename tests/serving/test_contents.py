@@ -17,6 +17,8 @@ from service import (
     form_of,
 )
 
+pytestmark = pytest.mark.usefixtures("nothing_leaks")
+
 
 @pytest.fixture(scope="module")
 def service(limited: Service) -> Service:
