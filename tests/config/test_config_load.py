@@ -87,7 +87,7 @@ BEHIND = "latency_ms behind it or not; write [top1] or [top1, latency_ms]"
         ("search.latency_budget_ms", 0, "Input should be greater than 0"),
         ("search.latency_budget_ms", -5, "Input should be greater than 0"),
         ("search.space", [], "Input should be a valid dictionary"),
-        ("register.model_name", "a/b", "String should match pattern '^[^/:]+$'"),
+        ("register.model_name", "a/b", r"""String should match pattern '^[^/:'"]+$'"""),
     ],
 )
 def test_a_value_of_the_wrong_type_or_range(faults: Faults, path: str, value: object, rule: str):
