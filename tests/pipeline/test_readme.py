@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 import shutil
 import signal
-import time
-import urllib.request
 from pathlib import Path
 
 import pytest
-from project import ROOT, Project, free_port
+from project import ROOT, Project, free_port, wait_for
 from walks import blocks
 
 from varml.config import load_params, parse_params
@@ -75,7 +73,7 @@ def test_mlflow_ui_shows_the_runs(project: Project) -> None:
     server = Project(project.root, environment={"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"})
     process = server.start(*command.split(), "--port", str(port), "--workers", "1", start_new_session=True)
     try:
-        page = _wait_for(f"http://127.0.0.1:{port}/", 90)
+        page = wait_for(f"http://127.0.0.1:{port}/", 90)
     finally:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=120)
@@ -87,7 +85,7 @@ def test_the_service_answers_and_ends(project: Project, command: str) -> None:
     port = free_port()
     process = project.start(*command.split(), "--port", str(port))
     try:
-        assert _wait_for(f"http://127.0.0.1:{port}/ping", 90) == b"\n"
+        assert wait_for(f"http://127.0.0.1:{port}/ping", 90) == b"\n"
         (upload,) = [c for c in COMMANDS if c.startswith("curl")]
         if shutil.which("curl"):
             status, output = project.run(*upload.replace(":8000", f":{port}").split())
@@ -118,15 +116,3 @@ def test_the_space_of_the_example_is_valid() -> None:
 
 def test_the_first_commands_are_those_of_the_ci() -> None:
     assert COMMANDS[0] == "python3 -m venv .venv && . .venv/bin/activate && pip install -e . && dvc repro"
-
-
-def _wait_for(url: str, timeout_sec: float) -> bytes:
-    deadline = time.monotonic() + timeout_sec
-    while True:
-        try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
-                return bytes(answer.read())
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.5)

@@ -109,31 +109,6 @@ def test_a_run_made_by_hand_is_tagged_too(finished: Project) -> None:
     assert "varml.input.data/manifest.csv" in output
 
 
-def test_raw_video_gives_the_answers_of_evaluate_by_every_way(finished: Project, videos: Path) -> None:
-    predictions = pd.read_csv(finished.root / "metrics/predictions.csv")
-    rows = predictions.head(3)
-    files = [str(videos / path) for path in rows["path"]]
-    answers = finished.answers("varml", "predict", "--json", *files)
-    code = (
-        "import sys, mlflow, pandas, json\n"
-        "mlflow.set_tracking_uri('sqlite:///mlflow.db')\n"
-        "if __name__ == '__main__':\n"
-        "    model = mlflow.pyfunc.load_model('models:/varml@champion')\n"
-        "    videos = [open(name, 'rb').read() for name in sys.argv[1:]]\n"
-        "    print('ANSWER' + model.predict(pandas.DataFrame({'video': videos})).to_json(orient='records'))\n"
-    )
-    (finished.root / "by_pyfunc.py").write_text(code)
-    finished.environment["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
-    status, output = finished.run("python", "by_pyfunc.py", *files)
-    assert status == 0, output
-    by_pyfunc = json.loads(output[output.index("ANSWER") + 6 :].splitlines()[0])
-    for row, answer, other in zip(rows.to_dict("records"), answers, by_pyfunc, strict=True):
-        assert answer["label"] == other["label"] == row["predicted"]
-        for entry in answer["top5"]:
-            assert entry["probability"] == pytest.approx(row[f"p_{entry['label']}"], abs=1e-4)
-            assert other["probabilities"][entry["label"]] == pytest.approx(entry["probability"], abs=1e-5)
-
-
 def test_the_signature_is_one_binary_column_in_and_label_and_probabilities_out(client: MlflowClient) -> None:
     import mlflow
 

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from varml.models.model_files import LoadedModel, load_model, model_digest
 from varml.models.onnx_model import OnnxModel, is_export, load_export
 from varml.video.reader import Frames
-from varml.video.strange import StrangeVideo, read_isolated
+from varml.video.strange import StrangeVideo
+from varml.video.strange_reader import StrangeReader
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Predictor:
     def __init__(self, model: LoadedModel | OnnxModel, digest: str | None = None) -> None:
         self.model, self.digest = model, digest
         self.classes = model.description.classes
+        self._reader = StrangeReader(model.description.preprocessing.probe.memory_mb)
 
     @classmethod
     def load(cls, folder: Path) -> Predictor:
@@ -80,4 +82,4 @@ class Predictor:
 
     def _decode(self, video: Path) -> Frames:
         pre = self.model.description.preprocessing
-        return read_isolated(StrangeVideo(video, pre.frames, pre.probe)).frames
+        return self._reader.read(StrangeVideo(video, pre.frames, pre.probe)).frames

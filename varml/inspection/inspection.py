@@ -11,7 +11,8 @@ from varml.flow.estimator import Flow
 from varml.flow.store import clip_flow, expand
 from varml.inspection.colours import full_colour_px
 from varml.video.reader import Frames, Times
-from varml.video.strange import StrangeVideo, read_isolated
+from varml.video.strange import StrangeVideo
+from varml.video.strange_reader import StrangeReader
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def inspect_video(video: Path, name: str, params: Params) -> Inspection:
     estimator has none.
     """
     strange = StrangeVideo(video, params.frames, params.ingest.probe, params.ingest.frame_rate)
-    sampled = read_isolated(strange)
+    sampled = StrangeReader(params.ingest.probe.memory_mb).read(strange)
     flow = expand(clip_flow(sampled.frames, params.flow), params.flow.bound_px)
     return Inspection(name, _notes(params), sampled.frames, sampled.times_sec, flow)
 

@@ -20,6 +20,7 @@ from varml.ground.versions import public_version
 from varml.inference.predictor import Predictor
 from varml.models.model_files import verify
 from varml.models.onnx_model import is_export
+from varml.tracking.input_example import input_example
 
 FLAVOR = "varml"
 DATA = "model"
@@ -35,6 +36,7 @@ def save_model(folder: Path, path: str, mlflow_model: Any = None, **_: Any) -> N
     """Save the model folder ``folder`` as an MLflow model at ``path``."""
     from mlflow import pyfunc
     from mlflow.models import Model
+    from mlflow.models.utils import _save_example
 
     verify(folder)
     target = Path(path)
@@ -42,6 +44,7 @@ def save_model(folder: Path, path: str, mlflow_model: Any = None, **_: Any) -> N
     shutil.copytree(folder, target / DATA)
     mlflow_model = mlflow_model or Model()
     mlflow_model.signature = signature()
+    _save_example(mlflow_model, input_example(), str(target))
     requirements = pip_requirements()
     (target / "requirements.txt").write_text("\n".join(requirements) + "\n")
     pyfunc.add_to_model(mlflow_model, loader_module=LOADER, data=DATA, python_env=_write_python_env(target))
