@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import pickle
 import shutil
+import subprocess
+import sys
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -130,6 +135,32 @@ def test_no_code_of_an_artifact_runs(
     varml("promote", "1")
     varml("promote", "1", "--force", "--reason", "a test")
     assert not marker.exists()
+
+
+@pytest.mark.parametrize("poison", [pickled, loader_module, code_folder, model_from_code, altered_weights])
+def test_the_service_runs_none_either(
+    project: Path, artifact: Path, video: Path, tmp_path: Path, poison: Callable[[Path, Path], None]
+) -> None:
+    marker = tmp_path / "marker"
+    poison(artifact, marker)
+    command = [str(Path(sys.executable).parent / "varml"), "serve", "--port", "0", "--lanes", "1"]
+    with subprocess.Popen(command, cwd=project, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if poison in REFUSED:
+            assert REFUSED[poison] in line
+        else:
+            assert len(_invoke(json.loads(line)["url"], video)["predictions"]) == 1
+            process.terminate()
+    assert process.returncode == (1 if poison in REFUSED else 0)
+    assert not marker.exists()
+
+
+def _invoke(url: str, video: Path) -> Any:
+    body = json.dumps({"inputs": {"video": base64.b64encode(video.read_bytes()).decode()}}).encode()
+    request = urllib.request.Request(f"{url}/invocations", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=120) as reply:
+        return json.loads(reply.read())
 
 
 def test_the_poisons_would_run_where_mlflow_loads_them(artifact: Path, tmp_path: Path) -> None:

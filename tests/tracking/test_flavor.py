@@ -18,6 +18,11 @@ from varml.tracking.runs import create_run
 pytestmark = pytest.mark.usefixtures("project")
 
 
+@pytest.fixture(autouse=True)
+def _without_pickle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+
+
 @pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     (made, *_) = make_sample(tmp_path_factory.mktemp("videos"), actions=["wave"], num_persons=1, clips_per_person=1)
@@ -48,6 +53,19 @@ def test_an_ensemble_answers_as_one_model_by_every_way(
     assert rows["probabilities"].tolist() == [expected.probabilities] * 2
     assert (expected.label in CLASSES, expected.label == "unknown") == (is_known, not is_known)
     assert set(expected.probabilities) == set(CLASSES)
+
+
+def test_the_input_example_is_a_clip_that_the_model_answers(
+    name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    import mlflow
+
+    info = log_model(save_ensemble(tmp_path / "model", None), create_run(name, "train", {}).run_id)
+    assert "Failed to validate" not in caplog.text
+    model = mlflow.pyfunc.load_model(info.model_uri)
+    assert [type(value) for value in model.input_example["video"]] == [bytes]
+    (answer,) = model.predict(model.input_example)["probabilities"]
+    assert set(answer) == set(CLASSES)
 
 
 def test_a_logged_model_is_the_folder_to_the_byte(name: str, tmp_path: Path) -> None:
