@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from service import Service, base64_of, running
+from service import Service, base64_of, eventually, running
 
 from varml.inference.predictor import Prediction, Predictor
 from varml.models.model_files import load_model, model_digest
@@ -147,7 +147,7 @@ def test_metrics_count_requests_and_not_what_strangers_make_up(service: Service,
     assert service.metric('varml_request_seconds_count{route="/v1/predict"}') >= 1
     for process in ("server", "workers"):
         assert service.metric(f'varml_resident_bytes{{process="{process}"}}') > 20e6
-    assert service.metric("varml_queue_depth") == service.metric("varml_in_flight") == 0
+    assert eventually(lambda: service.metric("varml_queue_depth") == service.metric("varml_in_flight") == 0)
     for series in ("varml_decode_failures_total", "varml_worker_restarts_total"):
         assert f"\n{series} ".encode() in service.ask("GET", "/metrics").body
 
