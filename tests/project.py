@@ -53,6 +53,13 @@ def wait_for(url: str, timeout_sec: float = 90) -> bytes:
             time.sleep(0.5)
 
 
+def invoke(url: str, body: bytes) -> Any:
+    """Return what the service at ``url`` answers to JSON that is sent to /invocations."""
+    request = urllib.request.Request(f"{url}/invocations", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=300) as answer:
+        return json.loads(answer.read())
+
+
 @dataclass
 class Project:
     """A varml project in a folder of its own, with commands run as a user runs them."""

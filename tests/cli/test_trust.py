@@ -8,12 +8,12 @@ import pickle
 import shutil
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from project import invoke
 from ruamel.yaml import YAML
 from tiny_model import build, timeless_params, tiny_backbone
 
@@ -150,17 +150,11 @@ def test_the_service_runs_none_either(
         if poison in REFUSED:
             assert REFUSED[poison] in line
         else:
-            assert len(_invoke(json.loads(line)["url"], video)["predictions"]) == 1
+            body = json.dumps({"inputs": {"video": base64.b64encode(video.read_bytes()).decode()}})
+            assert len(invoke(json.loads(line)["url"], body.encode())["predictions"]) == 1
             process.terminate()
     assert process.returncode == (1 if poison in REFUSED else 0)
     assert not marker.exists()
-
-
-def _invoke(url: str, video: Path) -> Any:
-    body = json.dumps({"inputs": {"video": base64.b64encode(video.read_bytes()).decode()}}).encode()
-    request = urllib.request.Request(f"{url}/invocations", body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=120) as reply:
-        return json.loads(reply.read())
 
 
 def test_the_poisons_would_run_where_mlflow_loads_them(artifact: Path, tmp_path: Path) -> None:

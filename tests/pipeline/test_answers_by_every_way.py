@@ -9,7 +9,6 @@ import base64
 import json
 import os
 import signal
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from project import ACTIONS, Project, free_port, wait_for
+from project import ACTIONS, Project, free_port, invoke, wait_for
 
 from varml.data.sample import make_sample
 
@@ -100,10 +99,7 @@ def test_mlflow_models_predict_answers_alike(project: Project, by_command: Rows)
 @pytest.mark.usefixtures("clips")
 def test_mlflow_models_serve_answers_alike(project: Project, by_command: Rows) -> None:
     with _served(project) as url:
-        body = (project.root / "clips.json").read_bytes()
-        request = urllib.request.Request(f"{url}/invocations", body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=300) as reply:
-            check(json.loads(reply.read())["predictions"], by_command)
+        check(invoke(url, (project.root / "clips.json").read_bytes())["predictions"], by_command)
 
 
 @contextmanager

@@ -30,8 +30,8 @@ def video(files: list[Path]) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def limited(model_folder: Path) -> Iterator[Service]:
-    """A service of one lane that takes little and does not wait long."""
+def service(model_folder: Path) -> Iterator[Service]:
+    """A service of one lane that takes little and does not wait long; some files of tests have one of their own."""
     limits = {"max_body_mb": MAX_BYTES / 1e6, "max_videos": MAX_VIDEOS, "body_timeout_sec": 1, "header_timeout_sec": 1}
     with running(model_folder, num_lanes=1, **limits) as service:
         yield service

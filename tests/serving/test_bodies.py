@@ -24,11 +24,6 @@ from service import (
 pytestmark = pytest.mark.usefixtures("nothing_leaks")
 
 
-@pytest.fixture(scope="module")
-def service(limited: Service) -> Service:
-    return limited
-
-
 # Length.
 
 

@@ -7,22 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
-from service import (
-    BOUNDARY,
-    FORM,
-    MAX_VIDEOS,
-    Service,
-    base64_of,
-    check_refused,
-    form_of,
-)
+from service import BOUNDARY, FORM, MAX_VIDEOS, Service, base64_of, check_refused, form_of
 
 pytestmark = pytest.mark.usefixtures("nothing_leaks")
-
-
-@pytest.fixture(scope="module")
-def service(limited: Service) -> Service:
-    return limited
 
 
 # JSON.

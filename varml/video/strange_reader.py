@@ -29,7 +29,7 @@ class StrangeReader:
         self._worker: Worker[StrangeVideo, Sampled] = Worker(with_plugins(read_strange), memory_mb, self._stopped)
         # A thread of its own starts it: on Linux a process ends with the thread that started it.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="strange-reader")
-        self._end = weakref.finalize(self, self._worker.end)
+        weakref.finalize(self, self._worker.end)
 
     def read(self, video: StrangeVideo) -> Sampled:
         """Return the frames of a file as extraction would store them, and their times.
