@@ -1,9 +1,9 @@
-"""The answers on one held-out group, by everything that is compared; nothing of it is looked at before."""
+"""The answers on one held-out group by what is trained on frozen features; nothing of it is looked at before."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -16,27 +16,22 @@ from varml.config import Params
 from varml.config.space import apply_values
 from varml.data.dataset import FeatureSet
 from varml.data.splits import make_folds
-from varml.flow.store import read_packed_flow
 from varml.ground.atomic import write_json
 from varml.ground.content_key import content_key
-from varml.models.ensemble import Input, compute_inputs
-from varml.models.features import stream_backbones
-from varml.models.video_network import VideoNetwork
-from varml.training.augmented import AugmentedImages
 from varml.training.baseline import fit_baseline, predict_baseline
 from varml.training.cross_validation import cross_validate
-from varml.training.data import list_clips, load_features
+from varml.training.data import load_features
 from varml.training.ensemble import select, weighted_mean
-from varml.training.finetuning import finetune
 from varml.training.loop import Probabilities, fit, predict
 from varml.training.out_of_fold import OutOfFold, fold_numbers
-from varml.video.frames import read_frames
+
+Values = dict[str, Any]  # by params path
 
 VERSION = 2
 NUM_SEEDS, NUM_FOLDS, NUM_RANKED, MAX_MEMBERS = 3, 4, 5, 5
 LR = 3e-3
 # The trials of every search, as fusion, pooling and depth of attention.
-TRIALS: tuple[dict[str, Any], ...] = tuple(
+TRIALS: tuple[Values, ...] = tuple(
     {"model.fusion": fusion, "model.pooling": pooling, "model.attention.depth": depth, "train.lr": LR}
     for fusion, pooling, depth in [
         *product(["late"], ["mean", "thirds"], [0, 1]),
@@ -49,7 +44,6 @@ TRIALS: tuple[dict[str, Any], ...] = tuple(
 # What is shown without the mirror too.
 SHOWN = TRIALS[2]
 SEEN, ASKED, ELSEWHERE = "seen", "asked", "elsewhere"  # splits of a manifest
-FINETUNING = {"train.unfreeze": "last_stage", "train.augment": 0.3}
 
 
 @dataclass(frozen=True)
@@ -68,22 +62,19 @@ def trial_name(values: dict[str, Any]) -> str:
     return ", ".join([values["model.fusion"], values["model.pooling"], *(["attention"] if depth else [])])
 
 
-def answer_group(task: tuple[Stored, str, str, bool]) -> Answers:
+def answer_group(task: tuple[Stored, str, str]) -> Answers:
     """Return the answers on a group, from what an earlier run has left or computed now."""
-    stored, name, group, end_to_end = task
+    stored, name, group = task
     torch.set_num_threads(1)
-    file = _file(stored, name, group)
+    file = answers_file(stored, name, group)
     file.parent.mkdir(parents=True, exist_ok=True)
-    answers = Answers(**json.loads(file.read_text())) if file.exists() else Answers(name, group)
-    held_out = _HeldOut(stored, name, group)
-    if not answers.right:
-        said = held_out.answer_on_features(answers)
-        # Another rule of choosing can be judged by these without training anything again.
-        np.savez(file.with_suffix(".npz"), allow_pickle=False, **said)
-        write_json(file, asdict(answers))
-    if end_to_end and "end to end" not in answers.right:
-        held_out.answer_end_to_end(answers)
-        write_json(file, asdict(answers))
+    if file.exists():
+        return Answers(**json.loads(file.read_text()))
+    answers = Answers(name, group)
+    said = _HeldOut(stored, name, group).answer_on_features(answers)
+    # Another rule of choosing can be judged by these without training anything again.
+    np.savez(file.with_suffix(".npz"), allow_pickle=False, **said)
+    write_json(file, asdict(answers))
     return answers
 
 
@@ -120,13 +111,6 @@ class _HeldOut:
         found: dict[str, np.ndarray] = {"oof": oof.probabilities, "labels": oof.labels, "folds": oof.folds}
         return found | {"testing": np.stack(said), "testing_labels": self.testing.labels}
 
-    def answer_end_to_end(self, answers: Answers) -> None:
-        """Add the answers of the chosen one after training on pixels, and of an untuned TSN."""
-        self._judge(answers, "end to end", self._finetuned({**answers.chosen, **FINETUNING}))
-        tsn = {"model.fusion": "rgb", "model.pooling": "mean", "model.attention.depth": 0}
-        tsn |= {"train.mirror": False, "train.num_epochs": 1}
-        self._judge(answers, "TSN", self._finetuned({**tsn, "train.unfreeze": "all", "train.augment": 0.0}))
-
     def _judge(self, answers: Answers, name: str, probabilities: Probabilities) -> None:
         answers.right[name] = (probabilities.argmax(1) == self.testing.labels).tolist()
 
@@ -153,42 +137,14 @@ class _HeldOut:
             found[fold.positions] = fold.probabilities
         return found
 
-    def _finetuned(self, values: dict[str, Any]) -> Probabilities:
-        params = apply_values(self.params, values)
-        training, name = self._of(params, self.training), params.model.backbone
-        head = fit(training, params.model, params.train, seed=0)
-        backbones = stream_backbones(name, params.features, params.frames.frames_per_segment, params.features.weights)
-        clips = list_clips(self.manifest, params, (SEEN,), root=self.root)
-        images = AugmentedImages(
-            clips, backbones, params.features, params.train.augment, seed=0, num_workers=0,
-            views=list(training.features),
-        )  # fmt: skip
-        network = finetune(head, images, params, seed=0, on_epoch=lambda epoch, metrics: None)
-        return predict(network.recognizer, self._of(params, self._seen_by(network)))
-
-    def _seen_by(self, network: VideoNetwork) -> FeatureSet:
-        """Return the features of the held-out group by the backbones of ``network``, as a model in service has them."""
-        clips, streams = list_clips(self.manifest, self.params, (ASKED,), root=self.root), network.recognizer.streams
-        read = [Input(stream, stream, view) for stream in streams for view in self.testing.features]
-        computed = [
-            compute_inputs(
-                read, network.stream_backbones, read_frames(frames), read_packed_flow(flow), self.params.features
-            )
-            for frames, flow in zip(clips.frames, clips.flow, strict=True)
-        ]
-        features = {
-            view: {stream: np.stack([one[Input(stream, stream, view)] for one in computed]) for stream in streams}
-            for view in self.testing.features
-        }
-        return replace(self.testing, features=features)
-
     def _load(self, split: str) -> FeatureSet:
         return load_features(
             self.manifest, self.params, self.params.model.backbone, (split,), mirrored=True, root=self.root
         )
 
 
-def _file(stored: Stored, name: str, group: str) -> Path:
+def answers_file(stored: Stored, name: str, group: str) -> Path:
+    """Return the file of the answers on a group, whose name stands for all that they depend on."""
     # Nothing is adapted here, and the rest has no part in it.
     left_out = dict.fromkeys(("engine", "search", "register_", "data", "ingest"), True)
     params = stored.params.model_dump(mode="json", exclude={**left_out, "features": {"adapt", "adaptation"}})

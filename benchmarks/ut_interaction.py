@@ -5,9 +5,12 @@ CSV in the folder, with the columns path, label, set and group, and the values o
 held-out group of a set, the other groups of that set are all that is looked at: trials of a fixed list are validated
 on group folds among them, with several seeds; the best and the ensemble that :mod:`varml.training.ensemble` selects
 are trained on all of them and answer on the held-out group. The baseline is logistic regression on the same features.
-Late fusion weighs both streams alike here. ``--end-to-end`` also trains the chosen one on from the pixels, and an
-untuned network after TSN (one classifier on the mean over frames, RGB alone, all of an ImageNet backbone trained), with
-one seed; on two cores that takes minutes for each group.
+Late fusion weighs both streams alike here.
+
+``--beyond`` adds ways that are trained beyond these features, by the names that ``--help`` gives: on three crops of
+each frame, on adapted backbones, on clips that change from epoch to epoch, the chosen one trained on end to end, and an
+untuned network after TSN (one classifier on the mean over frames, RGB alone, all of an ImageNet backbone trained).
+Those that see pixels in every epoch are trained with one seed, and take minutes for each group.
 
 What is done lies in ``--work`` and is not done again; ``--set`` and ``--folds 0-4`` choose a part.
 """
@@ -19,11 +22,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmarks.beyond_frozen import WAYS, go_beyond
 from benchmarks.held_out import Answers, answer_group
 from benchmarks.report import Figure, report
 from benchmarks.stored import store
 from benchmarks.ut_table import ROWS, markdown
 from varml.config import load_params
+from varml.config.space import apply_values
 from varml.ground.engine import map_parallel
 from varml.ground.progress import progress
 
@@ -37,10 +42,12 @@ def main() -> None:
     params = load_params(ROOT / "params.yaml")
     rows = pd.read_csv(arguments.source / arguments.annotations)
     stored = store(arguments.source, rows, params, arguments.work)
-    chosen = [(name, group) for name, group in _groups(rows, arguments.set, arguments.folds)]
-    tasks = [(stored, name, group, arguments.end_to_end) for name, group in chosen]
+    tasks = [(stored, name, group) for name, group in _groups(rows, arguments.set, arguments.folds)]
     done = map_parallel(answer_group, tasks, num_workers=arguments.workers)
     answers = list(progress(done, len(tasks), "held-out groups"))
+    for name in arguments.beyond:
+        store(arguments.source, rows, apply_values(params, WAYS[name].changes), arguments.work)
+        answers = go_beyond(name, answers, stored, arguments.workers)
     text = markdown(answers, stored)
     print(text)
     if arguments.markdown:
@@ -81,7 +88,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, required=True, help="folder for what is stored and done")
     parser.add_argument("--set", help="one set alone")
     parser.add_argument("--folds", type=_folds, help="some held-out groups of a set, such as 0-4")
-    parser.add_argument("--end-to-end", action="store_true", help="also train end to end")
+    parser.add_argument("--beyond", nargs="*", choices=list(WAYS), default=[], help="ways beyond frozen features")
     parser.add_argument("--workers", type=int, default=0, help="processes; 0: one a core")
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     parser.add_argument("--markdown", type=Path, help="file to write the table to")

@@ -9,6 +9,7 @@ from typing import NoReturn
 from varml.config.load import load_params
 from varml.config.params import Params
 from varml.errors import VarmlError
+from varml.ground.allocator import keep_freed_memory
 from varml.ground.locks import exclusive
 
 INTERRUPTED_STATUS = 130
@@ -25,6 +26,7 @@ def run_stage(name: str, stage: Callable[[Params], None]) -> NoReturn:
 def run_command(name: str, command: Callable[[], None]) -> NoReturn:
     """Run ``command`` under the lock ``name`` and exit with its status."""
     _keep_main_from_workers()
+    keep_freed_memory()
     try:
         with exclusive(name):
             command()

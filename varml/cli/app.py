@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from varml.errors import VarmlError
+from varml.ground.allocator import keep_freed_memory
 from varml.ground.paths import INSPECTED
 
 app = typer.Typer(
@@ -19,6 +20,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def _whole_process() -> None:
+    keep_freed_memory()
 
 
 @contextmanager

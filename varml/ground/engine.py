@@ -19,6 +19,7 @@ from queue import SimpleQueue
 from threading import Event, Lock, Thread, current_thread
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from varml.ground.allocator import keep_freed_memory
 from varml.ground.isolation import StoppedError, Worker
 from varml.ground.plugins import with_plugins
 from varml.ground.worker import end_with_parent
@@ -90,7 +91,7 @@ def map_parallel(function: Callable[[Item], Result], items: Sequence[Item], *, n
     if not items:
         return
     pool = _joblib(min(resolve_num_workers(num_workers), len(items)), return_as="generator_unordered")
-    call = delayed(with_plugins(function))
+    call = delayed(partial(_computing, os.getpid(), with_plugins(function)))
     yield from pool(call(item) for item in items)
 
 
@@ -123,11 +124,18 @@ def _joblib(num_workers: int, **options: Any) -> Parallel:
     return Parallel(n_jobs=num_workers, inner_max_num_threads=1, **options)
 
 
-def _tied(parent: int, function: Callable[[Item], Result], item: Item) -> Result:
-    """Return the result of ``function`` in a worker of the process ``parent``, which ends with it."""
+def _computing(parent: int, function: Callable[[Item], Result], item: Item) -> Result:
+    """Return the result of ``function`` in a worker of the process ``parent``, which keeps the memory that it frees."""
     if os.getpid() != parent:  # joblib works on a single item here
-        end_with_parent(parent)
+        keep_freed_memory()
     return function(item)
+
+
+def _tied(parent: int, function: Callable[[Item], Result], item: Item) -> Result:
+    """Return the result of ``function`` as :func:`_computing` does, in a worker that ends with ``parent``."""
+    if os.getpid() != parent:
+        end_with_parent(parent)
+    return _computing(parent, function, item)
 
 
 class _Crew(Generic[Item, Result]):

@@ -24,6 +24,7 @@ from varml.config.params import Params
 from varml.config.space import apply_values
 from varml.data.splits import Positions
 from varml.errors import StoreError
+from varml.ground.allocator import keep_freed_memory
 from varml.ground.content_key import content_key
 from varml.ground.engine import map_isolated, resolve_num_workers
 from varml.search.confirmation.kept_trainings import (
@@ -198,6 +199,7 @@ def _take(attempt: Attempt, outcome: Training | str | None) -> None:
 
 def _work(train: TrainFold, job: _Job) -> Training | _Unreadable:
     began = time.time()
+    keep_freed_memory()
     try:
         return Training(train(job.task), began, time.time())
     except StoreError as error:

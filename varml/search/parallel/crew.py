@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from varml.errors import EngineError
+from varml.ground.allocator import keep_freed_memory
 from varml.ground.plugins import with_plugins
 from varml.ground.worker import end_with_parent
 from varml.search.parallel.shared_study import SharedStudy, Work
@@ -111,6 +112,7 @@ class Crew:
 def _serve(duty: _Duty) -> None:
     """Work in a process of its own; what it raises goes to the parent, which raises it."""
     end_with_parent(duty.parent)
+    keep_freed_memory()
     try:
         shared, objective = SharedStudy.open(duty.work), duty.work.make_objective()
         duty.said.send("ready")
