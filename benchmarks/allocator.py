@@ -34,7 +34,7 @@ GOAL, KIB_A_MIB = 1.2, 1024
 def main() -> None:
     """Measure and report."""
     arguments = _arguments()
-    with _process(keep_freed_memory) as keeping, _process(_as_it_comes) as giving_back:
+    with _process(keeps=True) as keeping, _process(keeps=False) as giving_back:
         processes = {"kept": keeping, "given back": giving_back}
         figures = [one for name, work in WORK.items() for one in _compare(name, work, processes, arguments.rounds)]
     report(f"freed memory that is kept, {BACKBONE} at {SIZE_PX} px, one thread", figures, arguments.json)
@@ -77,18 +77,15 @@ def _done(process: ProcessPoolExecutor, work: Callable[[], Any]) -> Any:
     return process.submit(work).result()
 
 
-def _process(prepare: Callable[[], None]) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(1, get_context("spawn"), initializer=_begin, initargs=(prepare,))
+def _process(*, keeps: bool) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, get_context("spawn"), initializer=_begin, initargs=(keeps,))
 
 
-def _begin(prepare: Callable[[], None]) -> None:
-    prepare()
+def _begin(keeps: bool) -> None:
+    if keeps:
+        keep_freed_memory()
     torch.set_num_threads(1)
     _backbone()
-
-
-def _as_it_comes() -> None:
-    """Change nothing."""
 
 
 def _peak_mib() -> float:

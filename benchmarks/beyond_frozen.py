@@ -17,7 +17,6 @@ import torch
 
 from benchmarks.held_out import SHOWN, Answers, Values, answers_file, trial_name
 from benchmarks.stored import Stored
-from varml.config import Params
 from varml.config.space import apply_values
 from varml.data.manifest import class_names
 from varml.ground.atomic import write_json
@@ -71,24 +70,19 @@ class WayTask:
     name: str
 
     @property
-    def params(self) -> Params:
-        """All params of the training."""
-        return apply_values(self.stored.params, {**self._values, "search.validation": "val"})
-
-    @property
     def videos(self) -> Videos:
-        """Those of the set; the group is validated."""
+        """Those of the set, with all params of the training; the group is validated."""
         rows = self.stored.rows[self.stored.rows["set"] == self.answers.set].reset_index(drop=True)
         split = np.where(rows["group"] == self.answers.group, "val", "train")
-        return Videos(rows.assign(split=split), self.params, self.stored.folder)
+        params = apply_values(self.stored.params, {**self._values, "search.validation": "val"})
+        return Videos(rows.assign(split=split), params, self.stored.folder)
 
     @property
     def adaptations(self) -> list[Adaptation]:
         """Those to all groups but this one."""
         videos = self.videos
-        return adaptations_of(
-            list_adaptations(videos.rows, videos.params, videos.root), videos.params.model.backbone, 0
-        )
+        listed = list_adaptations(videos.rows, videos.params, videos.root)
+        return adaptations_of(listed, videos.params.model.backbone, fold=0)
 
     @property
     def file(self) -> Path:

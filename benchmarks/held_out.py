@@ -53,10 +53,10 @@ class Answers:
     set: str
     group: str
     right: dict[str, list[bool]] = field(default_factory=dict)
-    chosen: dict[str, Any] = field(default_factory=dict)
+    chosen: Values = field(default_factory=dict)
 
 
-def trial_name(values: dict[str, Any]) -> str:
+def trial_name(values: Values) -> str:
     """Return a name such as ``late, thirds, attention``."""
     depth = values["model.attention.depth"]
     return ", ".join([values["model.fusion"], values["model.pooling"], *(["attention"] if depth else [])])
@@ -114,7 +114,7 @@ class _HeldOut:
     def _judge(self, answers: Answers, name: str, probabilities: Probabilities) -> None:
         answers.right[name] = (probabilities.argmax(1) == self.testing.labels).tolist()
 
-    def _refitted(self, values: dict[str, Any]) -> Probabilities:
+    def _refitted(self, values: Values) -> Probabilities:
         params = apply_values(self.params, values)
         training, testing = (self._of(params, data) for data in (self.training, self.testing))
         seeds = range(NUM_SEEDS)
@@ -130,7 +130,7 @@ class _HeldOut:
         said = [np.mean([self._validated(values, seed) for seed in range(NUM_SEEDS)], axis=0) for values in TRIALS]
         return OutOfFold(self.training.video_ids, self.training.labels, folds, np.stack(said).astype(np.float32))
 
-    def _validated(self, values: dict[str, Any], seed: int) -> Probabilities:
+    def _validated(self, values: Values, seed: int) -> Probabilities:
         params = apply_values(self.params, values)
         found = np.zeros((len(self.training), len(self.training.classes)), np.float32)
         for fold in cross_validate(self.training, self.folds, params.model, params.train, 100 * seed):
