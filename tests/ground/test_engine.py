@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
+from processes import command_of
 
 from varml.errors import EngineError, VideoError
 from varml.ground.engine import Outcome, map_in_order, map_isolated, map_parallel, resolve_num_workers
@@ -56,7 +57,7 @@ def behave(how: str) -> object:
 def children() -> set[int]:
     """Return the ids of this process's descendants, less multiprocessing's own tracker."""
     found = psutil.Process().children(recursive=True)
-    return {child.pid for child in found if not any("resource_tracker" in part for part in child.cmdline())}
+    return {child.pid for child in found if "resource_tracker" not in command_of(child)}
 
 
 def run(items: list[str], num_workers: int = 2) -> dict[str, Outcome[str, str]]:

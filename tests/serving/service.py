@@ -19,6 +19,7 @@ from typing import Any
 
 import psutil
 import tiny_model
+from processes import command_of
 
 from varml.config.params import Probe
 from varml.inference.predictor import Predictor
@@ -92,7 +93,7 @@ class Service:
     def workers(self) -> list[psutil.Process]:
         """Return the decoding processes; ``others`` are those of other tests, of which some are dead already."""
         children = psutil.Process(self.pid).children(recursive=True)
-        return [one for one in children if one.pid not in self.others and _is_worker(one)]
+        return [one for one in children if one.pid not in self.others and "multiprocessing.spawn" in command_of(one)]
 
     @contextmanager
     def paused_workers(self) -> Iterator[None]:
@@ -112,13 +113,6 @@ class Service:
         """Give a raw connection."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
             yield connection
-
-
-def _is_worker(process: psutil.Process) -> bool:
-    try:
-        return "multiprocessing.spawn" in " ".join(process.cmdline())
-    except psutil.NoSuchProcess:  # a zombie is one, too
-        return False
 
 
 class Asking(Thread):

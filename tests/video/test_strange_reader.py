@@ -12,6 +12,7 @@ from threading import Thread, Timer
 import numpy as np
 import psutil
 import pytest
+from processes import command_of
 
 from varml.config import load_params
 from varml.data.sample import make_sample
@@ -41,7 +42,7 @@ def late(video: StrangeVideo) -> StrangeVideo:
 
 def spawned() -> set[psutil.Process]:
     """Return the processes that wait for files; multiprocessing has one more, which counts what it shares."""
-    return {one for one in psutil.Process().children() if "spawn_main" in " ".join(one.cmdline())}
+    return {one for one in psutil.Process().children() if "spawn_main" in command_of(one)}
 
 
 def process_of(read: Callable[[], object]) -> psutil.Process:
