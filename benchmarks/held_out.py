@@ -20,7 +20,7 @@ from varml.ground.atomic import write_json
 from varml.ground.content_key import content_key
 from varml.training.baseline import fit_baseline, predict_baseline
 from varml.training.cross_validation import cross_validate
-from varml.training.data import load_features
+from varml.training.data import load_searched
 from varml.training.ensemble import select, weighted_mean
 from varml.training.loop import Probabilities, fit, predict
 from varml.training.out_of_fold import OutOfFold, fold_numbers
@@ -94,7 +94,7 @@ class _HeldOut:
         """Add the answers of what is trained on cached features; return what the trials said, out of fold and here."""
         baseline = fit_baseline(self.training)
         self._judge(answers, "logistic regression", predict_baseline(baseline, self.testing))
-        plain = predict_baseline(fit_baseline(self.training.unmirrored), self.testing.unmirrored)
+        plain = predict_baseline(fit_baseline(self.training.seen(False)), self.testing.seen(False))
         self._judge(answers, "logistic regression, no mirror", plain)
         said = [self._refitted(values) for values in TRIALS]
         for values, probabilities in zip(TRIALS, said, strict=True):
@@ -122,7 +122,7 @@ class _HeldOut:
         return np.mean([predict(one, testing) for one in fitted], axis=0)
 
     def _of(self, params: Params, data: FeatureSet) -> FeatureSet:
-        return data if params.train.mirror else data.unmirrored
+        return data.seen(params.train.mirror)
 
     def _out_of_fold(self) -> OutOfFold:
         """Return the predictions of all trials for the other groups, the mean over seeds."""
@@ -138,9 +138,7 @@ class _HeldOut:
         return found
 
     def _load(self, split: str) -> FeatureSet:
-        return load_features(
-            self.manifest, self.params, self.params.model.backbone, (split,), mirrored=True, root=self.root
-        )
+        return load_searched(self.manifest, self.params, self.params.model.backbone, (split,), root=self.root)
 
 
 def answers_file(stored: Stored, name: str, group: str) -> Path:

@@ -17,7 +17,8 @@ from safetensors.numpy import save
 from benchmarks.report import Figure
 from benchmarks.search_project import ROOT, run_search, set_values
 from varml.config import Params, load_params
-from varml.config.views import list_views, stored_views
+from varml.config.space import searched_views
+from varml.config.views import stored_views
 from varml.data.manifest import write_table
 from varml.ground.atomic import write_bytes
 from varml.models.feature_files import feature_files
@@ -88,7 +89,7 @@ def _rows() -> pd.DataFrame:
 def _write_features(rows: pd.DataFrame, params: Params, folder: Path) -> None:
     rng = np.random.default_rng(0)
     num_steps = {"rgb": params.frames.num_segments, "flow": params.frames.num_segments}
-    for view in stored_views(list_views(params.views, mirror=True)):
+    for view in stored_views(searched_views(params)):
         for file in feature_files(rows, params, params.model.backbone, folder, view=view):
             shapes = {stream: (steps, params.features.grid_size**2, DIM) for stream, steps in num_steps.items()}
             write_bytes(file, save({s: rng.normal(size=shape).astype(np.float16) for s, shape in shapes.items()}))

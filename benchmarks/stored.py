@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 from varml.config import Params
-from varml.config.space import apply_values
-from varml.config.views import list_views, stored_views
+from varml.config.space import apply_values, searched_views
+from varml.config.views import stored_views
 from varml.flow.store import FlowTask, extract_flow, flow_files
 from varml.ground.content_key import file_digest
 from varml.ground.engine import map_parallel
@@ -45,7 +45,7 @@ def store(source: Path, rows: pd.DataFrame, params: Params, folder: Path) -> Sto
     pairs = zip(frames, flow, strict=True)
     _run(extract_flow, [FlowTask(*pair, params.flow) for pair in pairs if not pair[1].exists()], "flow")
     backbone = params.model.backbone
-    for view in stored_views(list_views(params.views, mirror=True)):
+    for view in stored_views(searched_views(wanted)):
         targets = feature_files(rows, params, backbone, folder, view=view)
         files = [three for three in zip(frames, flow, targets, strict=True) if not three[2].exists()]
         tasks = [FeatureTask(*three, backbone, params.features, view) for three in files]

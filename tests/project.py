@@ -28,6 +28,7 @@ SMALL = {
     "engine": {"num_workers": 1},
     "frames": {"num_segments": 3, "short_side_px": 48},
     "features": {"image_size_px": 64},
+    "views": {"num_crops": 1},
     "train": {"num_epochs": 6},
     "search": {"num_trials": 6, "num_folds": 2},
 }

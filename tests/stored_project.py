@@ -12,8 +12,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from varml.config import Params, load_params
-from varml.config.space import apply_values
-from varml.config.views import list_views, stored_views
+from varml.config.space import apply_values, searched_views
+from varml.config.views import stored_views
 from varml.data.manifest import COLUMNS, write_table
 from varml.flow.store import FlowTask, extract_flow, flow_files
 from varml.ground.paths import MANIFEST, PARAMS
@@ -28,12 +28,13 @@ SHIFTS = {"down": (3, 0), "left": (0, -3), "right": (0, 3)}
 
 
 def stored_params() -> Params:
-    """Return the shipped params for small images and a short training of any length in time."""
+    """Return the shipped params for small images, seen whole, and a short training of any length in time."""
     return apply_values(
         load_params(Path(__file__).parents[1] / "params.yaml"),
         {
             "features.image_size_px": 64,
             "frames.num_segments": 2,
+            "views.num_crops": 1,
             "model.backbone": BACKBONE,
             "model.width": 16,
             "train.num_epochs": 4,
@@ -80,7 +81,7 @@ def store_videos(
     for number, (label, *paths) in enumerate(zip(manifest["label"], frames, flow, strict=True)):
         write_pack(paths[0], (draw or _moving)(number, label), 95)
         extract_flow(FlowTask(*paths, params.flow))
-    for view in stored_views(list_views(params.views, mirror=True)):
+    for view in stored_views(searched_views(params)):
         features = feature_files(manifest, params, params.model.backbone, view=view)
         for files in zip(frames, flow, features, strict=True):
             extract_features(FeatureTask(*files, params.model.backbone, params.features, view))

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from varml.config import load_params
-from varml.config.params import Attention, Model
+from varml.config.params import Attention, Model, Views
 from varml.models.backbones import Backbone, build_backbone
 from varml.models.description import FORMAT, BackboneDescription, Description, MemberDescription, Preprocessing
 from varml.models.model_files import LoadedModel, save_model
@@ -88,7 +88,7 @@ def build_ensemble(
             frames=SHIPPED.frames,
             flow=SHIPPED.flow,
             features=features,
-            views=SHIPPED.views,
+            views=Views(),
         ),
     )
     return LoadedModel(description, backbones, recognizers)

@@ -11,8 +11,7 @@ from holder import stage_at_work
 from ruamel.yaml import YAML
 
 from varml.config import load_params
-from varml.config.space import backbones_of
-from varml.config.views import list_views
+from varml.config.space import backbones_of, searched_views
 from varml.data.manifest import COLUMNS, write_table
 from varml.flow.store import flow_files
 from varml.ground.atomic import write_json
@@ -41,7 +40,7 @@ def needed(project: Path) -> set[Path]:
     write_table(project / "data" / "manifest.csv", manifest)
     files = [*frames_files(manifest, params.frames), *flow_files(manifest, params.frames, params.flow)]
     for backbone in backbones_of(params):
-        views = list_views(params.views, mirror=True)
+        views = searched_views(params)
         files += [file for view in views for file in feature_files(manifest, params, backbone, view=view)]
     return {write(file) for file in files}
 
@@ -60,7 +59,7 @@ def all_files() -> set[Path]:
 
 def test_what_nothing_needs_is_counted_and_then_removed(varml: Varml, needed: set[Path], unneeded: set[Path]) -> None:
     before = all_files()
-    assert len(needed) == 12
+    assert len(needed) == 2 + 2 + 2 * 2 * 4  # frames, flow, and features by two backbones in four views
     assert len(unneeded) == 6
     assert varml("clean", "--dry-run") == (0, "would remove 6 files, 6.0 MB\n")
     assert all_files() == before

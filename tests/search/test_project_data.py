@@ -68,7 +68,8 @@ LITE0 = "tf_efficientnet_lite0"
         ("features.adapt", "flow"),
         ("flow.bound_px", 8),
         ("frames.num_segments", 4),
-        ("views.num_crops", 3),
+        ("views.num_crops", 1),
+        ("views.mirror", "both"),
         ("views.num_clips", 2),
     ],
 )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from varml.config.params import Model, Train
+from varml.config.params import Model, Train, Views
 from varml.config.views import PLAIN, View
 from varml.data.dataset import FeatureSet, mean_of_views
 from varml.metrics.classification import accuracy
@@ -37,7 +37,7 @@ def directed(num_videos: int, seed: int, mirror: list[int]) -> FeatureSet:
         views.append(streams)
     names = [str(number) for number in range(num_videos)]
     features = dict(zip((PLAIN, MIRRORED), views, strict=True))
-    return FeatureSet(names, features, labels, names, ["left", "right", "stand"], mirror)
+    return FeatureSet(names, features, labels, names, ["left", "right", "stand"], mirror, Views())
 
 
 def alone(data: FeatureSet, view: View) -> FeatureSet:
@@ -57,7 +57,7 @@ def test_views_have_the_labels_that_videos_have_in_the_mirror() -> None:
     data = directed(6, 0, SWAPPED)
     assert data.labels_in(PLAIN).tolist() == [0, 1, 2, 0, 1, 2]
     assert data.labels_in(MIRRORED).tolist() == [1, 0, 2, 1, 0, 2]
-    assert list(data.unmirrored.features) == [PLAIN]
+    assert list(data.seen(False).features) == [PLAIN]
 
 
 def test_a_subset_keeps_its_views() -> None:
@@ -139,7 +139,7 @@ def test_without_the_mirror_its_features_are_left_alone(model: Model, train: Tra
         np.concatenate([fold.probabilities for fold in cross_validate(data, folds, model, values, 0)])
         for values in (train, plain)
     )
-    bare = np.concatenate([f.probabilities for f in cross_validate(data.unmirrored, folds, model, plain, 0)])
+    bare = np.concatenate([f.probabilities for f in cross_validate(data.seen(False), folds, model, plain, 0)])
     assert np.array_equal(without, bare)
     assert not np.array_equal(with_it, without)
 
@@ -150,4 +150,4 @@ def test_the_baseline_looks_into_the_mirror_too() -> None:
     assert accuracy(testing.labels, predict_baseline(baseline, testing)) > 0.7
     parts = [predict_baseline(baseline, alone(testing, view)) for view in (PLAIN, MIRRORED)]
     assert predict_baseline(baseline, testing) == pytest.approx((parts[0] + parts[1][:, SWAPPED]) / 2)
-    assert not np.allclose(fit_baseline(training.unmirrored)[-1].coef_, baseline[-1].coef_)
+    assert not np.allclose(fit_baseline(training.seen(False))[-1].coef_, baseline[-1].coef_)

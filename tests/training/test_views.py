@@ -15,7 +15,7 @@ from stored_project import BACKBONE, store_videos, stored_params
 
 from varml.config import Params
 from varml.config.params import Model, Train
-from varml.config.space import apply_values
+from varml.config.space import apply_values, searched_views
 from varml.config.views import PLAIN, View, list_views, stored_views
 from varml.data.dataset import FeatureSet
 from varml.data.sample import make_sample
@@ -30,7 +30,7 @@ from varml.training.augmented import AugmentedFeatures, AugmentedImages
 from varml.training.baseline import fit_baseline, predict_baseline
 from varml.training.batches import Draw, StoredFeatures
 from varml.training.cross_validation import cross_validate
-from varml.training.data import list_clips, load_features, load_views
+from varml.training.data import list_clips, load_features, load_searched, load_views
 from varml.training.evaluation import score_test_split
 from varml.training.final_model import train_model
 from varml.training.loop import fit, predict
@@ -41,7 +41,10 @@ from varml.video.frames import FrameTask, extract_frames, frames_files
 from varml.video.probe import clip_of, probe_video
 
 BOTH = ("rgb", "flow")
-PARAMS = apply_values(stored_params(), {"views.num_crops": 3, "views.num_clips": 2, "train.mirror": True})
+PARAMS = apply_values(
+    stored_params(), {"views.num_crops": 3, "views.mirror": "both", "views.num_clips": 2, "train.mirror": True}
+)
+ALTERNATE = apply_values(PARAMS, {"views.mirror": "alternate"})
 VIEWS = list_views(PARAMS.views, mirror=True)
 
 
@@ -163,15 +166,19 @@ def test_clips_of_videos_in_which_nothing_changes_all_answer_alike(model: Model,
     assert np.array_equal(predict(recognizer, data), predict(recognizer, one))
 
 
-def test_without_the_mirror_crops_and_clips_stay(data: FeatureSet, model: Model, train: Train) -> None:
-    assert list(data.unmirrored.features) == VIEWS[:6]
-    folds = [np.arange(0, 6), np.arange(6, 12)]
-    plain = train.model_copy(update={"mirror": False})
-    for one, other in zip(
-        cross_validate(data, folds, model, plain, 0), cross_validate(data.unmirrored, folds, model, plain, 0),
-        strict=True,
-    ):  # fmt: skip
-        assert np.array_equal(one.probabilities, other.probabilities)
+@pytest.mark.parametrize("params", [PARAMS, ALTERNATE], ids=["both", "alternate"])
+@pytest.mark.parametrize("mirror", [False, True])
+def test_a_trial_sees_its_own_views_of_those_that_the_search_reads(
+    manifest: pd.DataFrame, model: Model, train: Train, params: Params, mirror: bool
+) -> None:
+    folds, values = [np.arange(0, 6), np.arange(6, 12)], train.model_copy(update={"mirror": mirror})
+    alone = load_features(manifest, params, BACKBONE, mirrored=mirror)
+    assert list(alone.features) == list_views(params.views, mirror)
+    found, expected = (
+        np.concatenate([fold.probabilities for fold in cross_validate(data, folds, model, values, 0)])
+        for data in (load_searched(manifest, params, BACKBONE), alone)
+    )
+    assert np.array_equal(found, expected)
 
 
 # What is served.
@@ -197,15 +204,16 @@ def test_a_final_training_on_pixels_sees_the_views_of_the_trials(manifest: pd.Da
     assert answers[0] == pytest.approx(answers[1], abs=1e-3)
 
 
-def test_the_model_remembers_its_views(manifest: pd.DataFrame, tmp_path: Path) -> None:
-    saved = made(manifest, PARAMS)
+@pytest.mark.parametrize("params", [PARAMS, ALTERNATE], ids=["both", "alternate"])
+def test_the_model_remembers_its_views(manifest: pd.DataFrame, tmp_path: Path, params: Params) -> None:
+    saved, views = made(manifest, params), list_views(params.views, mirror=True)
     save_model(tmp_path / "model", saved)
     loaded = load_model(tmp_path / "model")
     (member,) = loaded.description.members
-    assert loaded.description.views_of(member) == list(loaded.ensemble.members[0].views) == VIEWS
-    assert (member.num_steps, loaded.description.preprocessing.views) == ({"rgb": 1, "flow": 1}, PARAMS.views)
-    inputs = load_inputs(held_out(manifest), PARAMS, loaded)
-    assert len(inputs) == len(VIEWS) * len(BOTH)
+    assert loaded.description.views_of(member) == list(loaded.ensemble.members[0].views) == views
+    assert (member.num_steps, loaded.description.preprocessing.views) == ({"rgb": 1, "flow": 1}, params.views)
+    inputs = load_inputs(held_out(manifest), params, loaded)
+    assert len(inputs) == len(views) * len(BOTH)
     assert np.array_equal(loaded.ensemble.predict(inputs), saved.ensemble.predict(inputs))
 
 
@@ -224,7 +232,7 @@ def stored_videos(folder: Path, params: Params) -> tuple[pd.DataFrame, list[Path
     for video, *paths in zip(videos, frames, flow, strict=True):
         extract_frames(FrameTask(clip_of(video, probe_video(video, params.ingest.probe)), paths[0], params.frames))
         extract_flow(FlowTask(*paths, params.flow))
-    for view in stored_views(list_views(params.views, mirror=True)):
+    for view in stored_views(searched_views(params)):
         targets = feature_files(rows, params, BACKBONE, view=view)
         for files in zip(frames, flow, targets, strict=True):
             extract_features(FeatureTask(*files, BACKBONE, params.features, view))
@@ -232,7 +240,12 @@ def stored_videos(folder: Path, params: Params) -> tuple[pd.DataFrame, list[Path
 
 
 @pytest.mark.parametrize(
-    "values", [{}, {"train.unfreeze": "last_stage", "train.finetune.num_epochs": 1, "train.checkpoint_every": 0}]
+    "values",
+    [
+        {},
+        {"views.mirror": "alternate"},
+        {"train.unfreeze": "last_stage", "train.finetune.num_epochs": 1, "train.checkpoint_every": 0},
+    ],
 )
 def test_raw_video_gets_the_answer_of_evaluate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, values: dict[str, object]

@@ -189,9 +189,13 @@ def backbones_of(params: Params) -> list[str]:
 
 
 def mirrors(params: Params) -> bool:
-    """Return whether features of videos in a mirror are needed: ``train.mirror`` is true, or the space offers that."""
-    node = get_path(params.search.space, "train.mirror")
-    return params.train.mirror or bool(node and True in node["choices"])
+    """Return whether videos are seen in a mirror too: ``train.mirror`` is true, or the space offers that."""
+    return True in _mirror_values(params)
+
+
+def searched_views(params: Params) -> list[View]:
+    """Return the views in which videos are seen by the values of ``params`` or of a trial, each once."""
+    return list(dict.fromkeys(view for mirror in _mirror_values(params) for view in list_views(params.views, mirror)))
 
 
 def max_epochs(params: Params) -> int:
@@ -203,7 +207,13 @@ def max_epochs(params: Params) -> int:
 
 def needed_features(params: Params) -> list[tuple[str, View]]:
     """Return of which backbones features are stored, and in which views of videos."""
-    return list(product(backbones_of(params), stored_views(list_views(params.views, mirrors(params)))))
+    return list(product(backbones_of(params), stored_views(searched_views(params))))
+
+
+def _mirror_values(params: Params) -> list[bool]:
+    """Return the values that ``train.mirror`` has in ``params`` or may have in a trial, false first."""
+    node = get_path(params.search.space, "train.mirror")
+    return sorted({params.train.mirror, *(node["choices"] if node else [])})
 
 
 def _keys(node: Any) -> Iterator[str]:

@@ -42,14 +42,23 @@ PLAIN = View()
 
 
 def list_views(params: Views, mirror: bool) -> list[View]:
-    """Return the views of every video, crops x clips, and with ``mirror`` all of these again of the mirrored video."""
-    crops = [None] if params.num_crops == 1 else range(params.num_crops)
+    """Return the views of every video, crops x clips, and with ``mirror`` all of these again of the mirrored video.
+
+    Where crops and the mirror alternate (``params.mirror``), each crop is seen one way: the middle one in the mirror.
+    """
     return [
         View(crop, clip, params.num_clips, mirrored)
-        for mirrored in ([False, True] if mirror else [False])
-        for crop in crops
+        for crop, mirrored in _list_looks(params, mirror)
         for clip in range(params.num_clips)
     ]
+
+
+def _list_looks(params: Views, mirror: bool) -> list[tuple[int | None, bool]]:
+    """Return which part of each frame is seen, and whether in a mirror."""
+    crops = [None] if params.num_crops == 1 else list(range(params.num_crops))
+    if mirror and params.num_crops > 1 and params.mirror == "alternate":
+        return [(crop, crop % 2 == 1) for crop in range(params.num_crops)]
+    return [(crop, mirrored) for mirrored in ([False, True] if mirror else [False]) for crop in crops]
 
 
 def stored_views(views: Iterable[View]) -> list[View]:

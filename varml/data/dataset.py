@@ -12,7 +12,8 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from varml.config.views import View
+from varml.config.params import Views
+from varml.config.views import View, list_views
 from varml.errors import StoreError
 
 StreamArrays = dict[str, npt.NDArray[np.floating[Any]]]  # stream to (N, T, G, D)
@@ -25,7 +26,8 @@ class FeatureSet:
     ``features`` maps each view to what is seen in it, stream to (N, T, G, D), of one shape in all views: float16 as it
     is stored, float32 where it is averaged over the grid.
     ``labels`` is (N,) int64, places in ``classes``, and ``mirror`` (K,) the place of the class that each class becomes
-    in a mirror; it may be empty where no view is mirrored.
+    in a mirror; it may be empty where no view is mirrored. ``views`` are the params that say which of the views a
+    training with a mirror sees, and which one without; None where each sees all.
     """
 
     video_ids: list[str]
@@ -34,6 +36,7 @@ class FeatureSet:
     groups: list[str]
     classes: list[str]
     mirror: list[int] = field(default_factory=list)
+    views: Views | None = None
 
     def __len__(self) -> int:
         return len(self.video_ids)
@@ -58,21 +61,20 @@ class FeatureSet:
         """Number of cells G of the grid."""
         return int(self._any_view["rgb"].shape[2])
 
-    @property
-    def unmirrored(self) -> FeatureSet:
-        """The same videos in those views alone that are not mirrored."""
-        return replace(self, features={view: seen for view, seen in self.features.items() if not view.mirrored})
+    def seen(self, mirror: bool) -> FeatureSet:
+        """Return the same videos in those views alone that they are seen in with ``mirror`` or without."""
+        wanted = self.features if self.views is None else list_views(self.views, mirror)
+        return replace(self, features={view: self.features[view] for view in wanted})
 
     def subset(self, positions: Sequence[int] | npt.NDArray[Any]) -> FeatureSet:
         """Return the videos at ``positions``."""
         chosen = np.asarray(positions)
-        return FeatureSet(
-            [self.video_ids[i] for i in chosen],
-            {view: {s: array[chosen] for s, array in seen.items()} for view, seen in self.features.items()},
-            self.labels[chosen],
-            [self.groups[i] for i in chosen],
-            self.classes,
-            self.mirror,
+        return replace(
+            self,
+            video_ids=[self.video_ids[i] for i in chosen],
+            features={view: {s: array[chosen] for s, array in seen.items()} for view, seen in self.features.items()},
+            labels=self.labels[chosen],
+            groups=[self.groups[i] for i in chosen],
         )
 
     def over_grid(self) -> FeatureSet:

@@ -26,8 +26,7 @@ class Baseline:
 def validate_baseline(params: Params, objective: Objective) -> Baseline:
     """Return the baseline on the backbone that params.yaml names."""
     backbone = params.model.backbone
-    data, folds = objective.load(backbone), objective.folds
-    data = data if params.train.mirror else data.unmirrored
+    data, folds = objective.load(backbone).seen(params.train.mirror), objective.folds
     score, top1 = score_predictions(params.search.metric, data.labels, _out_of_fold(data, folds), folds)
     return Baseline(backbone, score, top1)
 

@@ -11,7 +11,7 @@ import pandas as pd
 from varml.config.objectives import LATENCY
 from varml.config.params import Params
 from varml.config.search_params import Search as SearchParams
-from varml.config.space import backbones_of, mirrors, searched_values
+from varml.config.space import backbones_of, searched_values
 from varml.config.views import list_views, stored_views
 from varml.data.dataset import FeatureSet
 from varml.data.manifest import class_names, read_manifest
@@ -31,7 +31,7 @@ from varml.search.samplers import canonical_sampler
 from varml.search.terms import Terms
 from varml.training.adaptations import adaptations_of, list_adaptations
 from varml.training.adapted import with_adapted
-from varml.training.data import load_features
+from varml.training.data import load_searched
 
 # Raise it when the same values on the same data may give another result: trials of both must not be compared.
 VERSION = 6
@@ -64,7 +64,7 @@ def feature_loader(manifest: pd.DataFrame, params: Params) -> LoadFeatures:
 
     @lru_cache(maxsize=2)
     def load(backbone: str) -> FeatureSet:
-        return load_features(manifest, params, backbone, mirrored=mirrors(params))
+        return load_searched(manifest, params, backbone)
 
     return load
 
@@ -102,7 +102,7 @@ def study_terms(rows: pd.DataFrame, params: Params, backbones: list[str]) -> Ter
         data=rows[["video_id", "label", "group", "split"]].to_numpy().tolist(),
         # A fusion of the user's own may be another one under the same name.
         plugins=plugin_digests(params.plugins) if params.plugins else [],
-        clips=params.views.num_clips,
+        views=params.views.model_dump(),
         mirror=mirrored_positions(params.data.mirror_pairs, class_names(rows)),
     )
     adapted = list_adaptations(rows, params)

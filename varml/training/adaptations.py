@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 
 from varml.config.params import Params
-from varml.config.space import backbones_of, mirrors
-from varml.config.views import View, list_views, stored_views
+from varml.config.space import backbones_of, mirrors, searched_views
+from varml.config.views import View, stored_views
 from varml.data.manifest import class_names
 from varml.data.mirror_pairs import mirrored_positions
 from varml.data.splits import Positions
@@ -92,7 +92,7 @@ def adaptations_of(adaptations: Iterable[Adaptation], backbone: str, fold: int) 
 
 def adapted_views(params: Params) -> list[View]:
     """Return the views in which an adaptation sees each video and gives its features; a clip is some of their steps."""
-    return stored_views(list_views(params.views, mirrors(params)))
+    return stored_views(searched_views(params))
 
 
 def _of_stream(

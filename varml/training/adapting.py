@@ -38,7 +38,7 @@ from varml.training.adaptations import Adaptation, adapted_views
 from varml.training.adapted import stored_name
 from varml.training.augmented import AugmentedImages
 from varml.training.batches import BatchSource
-from varml.training.data import list_clips, load_features
+from varml.training.data import list_clips, load_searched
 from varml.training.entering import Entering, EnteringBatches, KeptMaps, StoredImages
 from varml.training.finetuning import train_end_to_end
 from varml.training.loop import EpochMetrics, fit
@@ -72,7 +72,7 @@ class Videos:
     def features(self, backbone: str) -> FeatureSet:
         """Return the frozen features by ``backbone``, in all :attr:`views`."""
         whole = self.params.model_copy(update={"views": self.params.views.model_copy(update={"num_clips": 1})})
-        return load_features(self.rows, whole, backbone, mirrored=mirrors(self.params), root=self.root)
+        return load_searched(self.rows, whole, backbone, root=self.root)
 
     def images(self, backbone: str, stream: str) -> StoredImages:
         """Return what the frozen ``backbone`` sees of them in ``stream``."""

@@ -123,4 +123,4 @@ def _affordable(features: FeatureSet) -> int:
 
 def _seen(features: FeatureSet | OfFold, index: int, *, train: Train) -> FeatureSet:
     data = features if isinstance(features, FeatureSet) else features(index)
-    return data if train.mirror else data.unmirrored
+    return data.seen(train.mirror)

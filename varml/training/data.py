@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from varml.config.params import Params
+from varml.config.space import searched_views
 from varml.config.views import View, list_views, stored_views
 from varml.data.dataset import FeatureSet, StreamArrays, load_feature_arrays
 from varml.data.manifest import class_names
@@ -35,14 +36,33 @@ def load_features(
     They are seen in the views of ``params.views``, and where ``mirrored`` in a mirror too. The project is at ``root``.
     Raises StoreError where a file is missing or damaged.
     """
+    return _load(manifest, params, backbone, splits, list_views(params.views, mirrored), root)
+
+
+def load_searched(
+    manifest: pd.DataFrame,
+    params: Params,
+    backbone: str,
+    splits: tuple[str, ...] = TRAINING_SPLITS,
+    *,
+    root: Path = Path(),
+) -> FeatureSet:
+    """Return the same features in all views that a trial may see, whose own are :meth:`FeatureSet.seen`."""
+    return _load(manifest, params, backbone, splits, searched_views(params), root)
+
+
+def _load(
+    manifest: pd.DataFrame, params: Params, backbone: str, splits: tuple[str, ...], views: Sequence[View], root: Path
+) -> FeatureSet:
     rows, classes = manifest[manifest["split"].isin(splits)], class_names(manifest)
     return FeatureSet(
         video_ids=rows["video_id"].tolist(),
-        features=load_views(rows, params, backbone, list_views(params.views, mirrored), root),
+        features=load_views(rows, params, backbone, views, root),
         labels=np.asarray([classes.index(label) for label in rows["label"]], dtype=np.int64),
         groups=rows["group"].tolist(),
         classes=classes,
         mirror=mirrored_positions(params.data.mirror_pairs, classes),
+        views=params.views,
     )
 
 
