@@ -33,9 +33,9 @@ def test_views_are_searched_evaluated_and_served_alike(finished: Project, videos
     space = {"train": {"mirror": {"choices": [True, False]}}}
     project.set(views={"num_crops": 3}, search={"num_trials": 2, "space": space})
     assert "Running stage 'register'" in project.repro()
-    assert num_features(project) == before + 3 * 2 * 24  # crops, as they are and in a mirror
+    assert num_features(project) == before + 4 * 24  # crops as they are, and the middle one in a mirror too
     description = json.loads((project.root / "model/model.json").read_text())
-    assert description["preprocessing"]["views"] == {"num_crops": 3, "num_clips": 3}
+    assert description["preprocessing"]["views"] == {"num_crops": 3, "mirror": "alternate", "num_clips": 3}
     assert all(set(member["num_steps"].values()) == {1} for member in description["members"])
 
     rows = pd.read_csv(project.root / "metrics/predictions.csv").head(2)
