@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from varml.config import Params
+from varml.config.params import Views
 from varml.config.views import PLAIN, View
 from varml.data.dataset import FeatureSet
 from varml.search.objective import Objective
@@ -28,7 +29,7 @@ def make_features(dim: int) -> FeatureSet:
     # In the mirror left is right and the other way round.
     mirrored = {"rgb": (3 - rgb).astype(np.float16), "flow": -streams["flow"]}
     views = {PLAIN: streams, View(mirrored=True): mirrored}
-    return FeatureSet(names, views, labels, names, ["left", "right"], mirror=[1, 0])
+    return FeatureSet(names, views, labels, names, ["left", "right"], mirror=[1, 0], views=Views())
 
 
 def planted_folds() -> list[np.ndarray]:
