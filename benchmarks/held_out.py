@@ -27,7 +27,7 @@ from varml.training.out_of_fold import OutOfFold, fold_numbers
 
 Values = dict[str, Any]  # by params path
 
-VERSION = 2
+VERSION = 3
 NUM_SEEDS, NUM_FOLDS, NUM_RANKED, MAX_MEMBERS = 3, 4, 5, 5
 LR = 3e-3
 # The trials of every search, as fusion, pooling and depth of attention.
@@ -92,10 +92,9 @@ class _HeldOut:
 
     def answer_on_features(self, answers: Answers) -> dict[str, np.ndarray]:
         """Add the answers of what is trained on cached features; return what the trials said, out of fold and here."""
-        baseline = fit_baseline(self.training)
-        self._judge(answers, "logistic regression", predict_baseline(baseline, self.testing))
-        plain = predict_baseline(fit_baseline(self.training.seen(False)), self.testing.seen(False))
-        self._judge(answers, "logistic regression, no mirror", plain)
+        for name, mirror in (("logistic regression", True), ("logistic regression, no mirror", False)):
+            baseline = fit_baseline(self.training.seen(mirror))
+            self._judge(answers, name, predict_baseline(baseline, self.testing.seen(mirror)))
         said = [self._refitted(values) for values in TRIALS]
         for values, probabilities in zip(TRIALS, said, strict=True):
             self._judge(answers, trial_name(values), probabilities)

@@ -3,9 +3,9 @@
 ``python -m benchmarks.views --source DIR --annotations manifest.csv --work DIR`` takes labelled videos from a CSV in
 the folder, with the columns path, label and group, and set where there are several, and the values of the shipped
 ``params.yaml``. Late fusion of the thirds of frozen features is validated on group folds of each set, as many as it has
-groups and ten at most; the probabilities of three seeds are averaged. An answer takes so many times longer as there are
-views. ``--change frames.num_segments=24`` puts another value into these params. What is stored in ``--work`` is not
-done again.
+groups and ten at most; the probabilities of three seeds are averaged. A backbone sees a video once for each
+view. ``--change frames.num_segments=24`` puts another value into these params. What is stored in ``--work`` is not done
+again.
 """
 
 from __future__ import annotations
@@ -22,15 +22,14 @@ from sklearn.metrics import log_loss
 from benchmarks.changed_params import add_change, changed_params
 from benchmarks.held_out import NUM_SEEDS, SHOWN
 from benchmarks.report import Figure, report
-from benchmarks.stored import store
+from benchmarks.stored import Stored, store
 from varml.config import Params
 from varml.config.space import apply_values
 from varml.config.views import PLAIN, View
 from varml.data.dataset import FeatureSet
-from varml.data.mirror_pairs import mirrored_positions
 from varml.data.splits import make_folds
 from varml.training.cross_validation import cross_validate
-from varml.training.data import load_views
+from varml.training.data import load_searched
 from varml.training.loop import Probabilities
 
 MAX_FOLDS = 10
@@ -57,27 +56,26 @@ def main() -> None:
     params = apply_values(changed_params(arguments), {**SHOWN, "train.mirror": True, "views.mirror": "both"})
     rows = pd.read_csv(arguments.source / arguments.annotations)
     rows = rows.assign(set=rows.get("set", "all"))
-    for num_crops in (1, 3):
-        stored = store(arguments.source, rows, apply_values(params, {"views.num_crops": num_crops}), arguments.work)
+    whole, crops = (
+        store(arguments.source, rows, apply_values(params, {"views.num_crops": num_crops}), arguments.work)
+        for num_crops in (1, 3)
+    )
     figures = []
-    for name, of_set in stored.rows.groupby("set"):
-        data = _load(of_set, params, arguments.work)
+    for name in sorted(rows["set"].unique()):
+        data = _load([whole, crops], name)
         for way, views in WAYS.items():
             figures += _figures(f"{name}: {way}", _seen(data, views), params)
     report("Views", figures, arguments.json)
 
 
-def _load(rows: pd.DataFrame, params: Params, folder: Path) -> FeatureSet:
-    classes = sorted(rows["label"].unique())
-    views = list(dict.fromkeys(view for way in WAYS.values() for view in way))
-    return FeatureSet(
-        video_ids=rows["video_id"].tolist(),
-        features=load_views(rows, params, params.model.backbone, views, folder),
-        labels=np.asarray([classes.index(label) for label in rows["label"]], dtype=np.int64),
-        groups=rows["group"].tolist(),
-        classes=classes,
-        mirror=mirrored_positions(params.data.mirror_pairs, classes),
-    )
+def _load(stored: list[Stored], name: str) -> FeatureSet:
+    """Return the videos of a set in the views of all that is ``stored`` of them."""
+    loaded = []
+    for one in stored:
+        rows = one.rows[one.rows["set"] == name].assign(split="train")
+        loaded.append(load_searched(rows, one.params, one.params.model.backbone, root=one.folder))
+    features = {view: seen for data in loaded for view, seen in data.features.items()}
+    return replace(loaded[0], features=features, views=None)
 
 
 def _seen(data: FeatureSet, views: list[View]) -> FeatureSet:

@@ -195,6 +195,7 @@ class Views(Section):
     """In which views each video is seen, in training by turns and in every answer all of them (see list_views)."""
 
     num_crops: Literal[1, 3] = Field(default=1, description="squares along the longer side; 1: the whole frame")
+    # Not what is shipped: models that do not say it were saved when each crop was seen both ways.
     mirror: Literal["both", "alternate"] = Field(
         default="both", description="alternate: of crops every other one is seen in a mirror, and not each both ways"
     )

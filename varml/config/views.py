@@ -55,9 +55,9 @@ def list_views(params: Views, mirror: bool) -> list[View]:
 
 def _list_looks(params: Views, mirror: bool) -> list[tuple[int | None, bool]]:
     """Return which part of each frame is seen, and whether in a mirror."""
-    crops = [None] if params.num_crops == 1 else list(range(params.num_crops))
     if mirror and params.num_crops > 1 and params.mirror == "alternate":
         return [(crop, crop % 2 == 1) for crop in range(params.num_crops)]
+    crops = [None] if params.num_crops == 1 else range(params.num_crops)
     return [(crop, mirrored) for mirrored in ([False, True] if mirror else [False]) for crop in crops]
 
 

@@ -26,8 +26,8 @@ class FeatureSet:
     ``features`` maps each view to what is seen in it, stream to (N, T, G, D), of one shape in all views: float16 as it
     is stored, float32 where it is averaged over the grid.
     ``labels`` is (N,) int64, places in ``classes``, and ``mirror`` (K,) the place of the class that each class becomes
-    in a mirror; it may be empty where no view is mirrored. ``views`` are the params that say which of the views a
-    training with a mirror sees, and which one without; None where each sees all.
+    in a mirror; it may be empty where no view is mirrored. ``views`` are the params that say which of these views
+    a training with the mirror sees, and which one without; None where both see all.
     """
 
     video_ids: list[str]
