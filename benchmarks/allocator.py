@@ -7,19 +7,17 @@ The weights are random, which takes as long.
 
 from __future__ import annotations
 
-import argparse
 import resource
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from benchmarks.interleaved import interleaved
+from benchmarks.interleaved import interleaved, rounds_arguments
 from benchmarks.report import Figure, report
 from varml.config.params import Unfreeze
 from varml.ground.allocator import keep_freed_memory
@@ -33,7 +31,7 @@ GOAL, KIB_A_MIB = 1.2, 1024
 
 def main() -> None:
     """Measure and report."""
-    arguments = _arguments()
+    arguments = rounds_arguments(__doc__)
     with _process(keeps=True) as keeping, _process(keeps=False) as giving_back:
         processes = {"kept": keeping, "given back": giving_back}
         figures = [one for name, work in WORK.items() for one in _compare(name, work, processes, arguments.rounds)]
@@ -99,13 +97,6 @@ def _backbone() -> Backbone:
 
     network = timm.create_model(BACKBONE, num_classes=0)
     return Backbone(BACKBONE, network, (0.5,) * RGB, (0.5,) * RGB, SIZE_PX)
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5, help="times that each takes its turn")
-    parser.add_argument("--json", type=Path, help="file to write the figures to")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

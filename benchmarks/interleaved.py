@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 
 def interleaved(
@@ -21,3 +23,11 @@ def interleaved(
             job()
             taken[name].append(clock() - start)
     return {name: statistics.median(values[1:]) for name, values in taken.items()}
+
+
+def rounds_arguments(description: str | None) -> argparse.Namespace:
+    """Return the arguments of a benchmark of jobs that take turns: ``rounds``, and ``json``, the file for figures."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5, help="times that each takes its turn")
+    parser.add_argument("--json", type=Path, help="file to write the figures to")
+    return parser.parse_args()

@@ -18,7 +18,7 @@ from varml.ground.paths import FEATURES
 from varml.models.weights import weights_identity
 
 # Raise it when the same frames, flow and weights give other features.
-VERSION = 3
+VERSION = 4
 SUFFIX = ".safetensors"
 
 
