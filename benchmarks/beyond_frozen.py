@@ -48,6 +48,11 @@ class Way:
     changes: Values = field(default_factory=dict)
     num_seeds: int = 1
 
+    @property
+    def values(self) -> Values:
+        """Those that do not depend on the group."""
+        return {**(self.trial or {}), **self.changes}
+
 
 WAYS = {
     f"{trial_name(SHOWN)}, whole frame": Way(SHOWN, {"views.num_crops": 1}, num_seeds=3),
@@ -96,7 +101,7 @@ class WayTask:
     @property
     def _values(self) -> Values:
         way = WAYS[self.name]
-        return {**(self.answers.chosen if way.trial is None else way.trial), **way.changes}
+        return {**(self.answers.chosen if way.trial is None else {}), **way.values}
 
 
 def go_beyond(name: str, answers: list[Answers], stored: Stored, num_workers: int) -> list[Answers]:

@@ -7,9 +7,10 @@ from importlib.metadata import version
 
 from scipy.stats import binomtest
 
-from benchmarks.beyond_frozen import CHOSEN_END_TO_END, WAYS
+from benchmarks.beyond_frozen import CHOSEN_END_TO_END, WAYS, Way
 from benchmarks.held_out import NUM_FOLDS, NUM_SEEDS, SHOWN, TRIALS, Answers, trial_name
 from benchmarks.stored import Stored
+from varml.config.params import Train
 
 ROWS = [
     "logistic regression, no mirror",
@@ -28,9 +29,8 @@ def markdown(answers: list[Answers], stored: Stored) -> str:
     sets = sorted({answer.set for answer in answers})
     measured = [row for row in ROWS if any(row in answer.right for answer in answers)]
     lines = [f"| {row} | " + " | ".join(_cell(answers, name, row) for name in sets) + " |" for row in measured]
-    return "\n".join(
-        [*_conditions(stored), "", "| | " + " | ".join(sets) + " |", "| --- |" + " --- |" * len(sets), *lines]
-    )
+    head = ["| | " + " | ".join(sets) + " |", "| --- |" + " --- |" * len(sets)]
+    return "\n".join([*_conditions(stored), *_on_pixels(measured, stored), "", *head, *lines])
 
 
 def _conditions(stored: Stored) -> list[str]:
@@ -42,6 +42,21 @@ def _conditions(stored: Stored) -> list[str]:
         f"- one group of a set left out at a time; {len(TRIALS)} trials, each validated on {NUM_FOLDS} group folds of "
         f"the others with {NUM_SEEDS} seeds, whose probabilities are averaged; top-1 with Wilson's 95% interval",
     ]
+
+
+def _on_pixels(measured: list[str], stored: Stored) -> list[str]:
+    """Return what was trained on pixels in every epoch, and for how long."""
+    train = stored.params.train
+    rows = [f"{row} ({_num_epochs(WAYS[row], train)} epochs)" for row in measured if _sees_pixels(row)]
+    return [f"- on pixels in every epoch, with one seed: {', '.join(rows)}"] if rows else []
+
+
+def _sees_pixels(row: str) -> bool:
+    return row in WAYS and not {"train.augment", "train.unfreeze"}.isdisjoint(WAYS[row].values)
+
+
+def _num_epochs(way: Way, train: Train) -> int:
+    return train.finetune.num_epochs if "train.unfreeze" in way.values else train.num_epochs
 
 
 def _cell(answers: list[Answers], name: str, row: str) -> str:
