@@ -87,9 +87,9 @@ def test_images_are_standardised_by_timms_own_data_config(name: str) -> None:
     [
         ("tf_efficientnet_lite0", True),
         ("mobilenetv3_small_050", True),
-        ("resnet18", False),  # dense convolutions take longer so
+        ("resnet18", False),  # has no depthwise convolution
         ("vit_tiny_patch16_224", False),
-        ("fastvit_t8", False),  # torch's gradient of a strided 1 x 1 convolution breaks the process so
+        ("fastvit_t8", False),  # torch's gradient of its first strided 1 x 1 convolution breaks the process so
     ],
 )
 def test_networks_with_depthwise_convolutions_see_channels_side_by_side(name: str, is_channels_last: bool) -> None:
