@@ -7,11 +7,11 @@ on group folds among them, with several seeds; the best and the ensemble that :m
 are trained on all of them and answer on the held-out group. The baseline is logistic regression on the same features.
 Late fusion weighs both streams alike here.
 
-``--beyond`` adds ways that are trained beyond these features, by the names that ``--help`` gives: on whole
-frames or on three crops both ways, on adapted backbones, on clips that change from epoch to epoch, the chosen one
-trained on end to end, and an untuned network after TSN (one classifier on the mean over frames, RGB alone, all of an
-ImageNet backbone trained). Those that see pixels in every epoch are trained with one seed, and take minutes for each
-group.
+``--beyond`` adds ways by the names that ``--help`` gives. Some have other parts, on the same features: kinds of
+attention and fusion, attentive pooling, stream dropout. Others train beyond these features: on whole frames or on three
+crops both ways, on adapted backbones, on clips that change from epoch to epoch, the chosen one trained on end to end,
+and an untuned network after TSN (one classifier on the mean over frames, RGB alone, all of an ImageNet backbone
+trained). Those that see pixels in every epoch are trained with one seed, and take minutes for each group.
 
 ``--change views.num_crops=1`` puts another value into these params, for all that is measured.
 
@@ -25,7 +25,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.beyond_frozen import WAYS, go_beyond
+from benchmarks.beyond_trials import WAYS, go_beyond
 from benchmarks.changed_params import add_change, changed_params
 from benchmarks.held_out import Answers, answer_group
 from benchmarks.report import Figure, report

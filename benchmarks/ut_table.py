@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 from scipy.stats import binomtest
 
-from benchmarks.beyond_frozen import CHOSEN_END_TO_END, WAYS, Way
+from benchmarks.beyond_trials import CHOSEN_END_TO_END, WAYS, Way
 from benchmarks.held_out import NUM_FOLDS, NUM_SEEDS, SHOWN, TRIALS, Answers, trial_name
 from benchmarks.stored import Stored
 from varml.config.params import Train

@@ -1,4 +1,4 @@
-"""The answers on one held-out group by what is trained beyond frozen features of whole frames: from pixels, mostly.
+"""The answers on one held-out group by what no trial of the benchmark is: other parts, or training beyond features.
 
 Each of :data:`WAYS` changes one thing of a trial and trains it with the code that confirms trials of a search
 (:func:`varml.training.end_to_end.validate_end_to_end`); the group takes the place of the fold that is validated.
@@ -11,6 +11,7 @@ import tempfile
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,6 +39,7 @@ TSN: Values = {
     "model.fusion": "rgb", "model.pooling": "mean", "model.attention.depth": 0,
     "train.mirror": False, "train.unfreeze": "all", "train.num_epochs": 1,
 }  # fmt: skip
+STREAM_DROPOUT: Values = {"model.stream_dropout": 0.2}
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,25 @@ class Way:
         return {**(self.trial or {}), **self.changes}
 
 
+def _parts(fusion: str, pooling: str, **attention: Any) -> Values:
+    """Return a trial of other parts of the recogniser, and of what all trials share."""
+    named = {f"model.attention.{name}": value for name, value in attention.items()}
+    return {**SHOWN, "model.fusion": fusion, "model.pooling": pooling, **named}
+
+
+# On the features of the trials, so in seconds for each group.
+OTHER_PARTS = {
+    "early, thirds, attention": Way(_parts("early", "thirds", depth=1), num_seeds=3),
+    "cross_attention, thirds": Way(_parts("cross_attention", "thirds"), num_seeds=3),
+    "late, mean, divided attention": Way(_parts("late", "mean", kind="divided", depth=1), num_seeds=3),
+    "late, mean, joint attention": Way(_parts("late", "mean", kind="joint", depth=1), num_seeds=3),
+    "late, attentive": Way(_parts("late", "attentive"), num_seeds=3),
+    "concat, thirds, stream dropout": Way(_parts("concat", "thirds"), STREAM_DROPOUT, num_seeds=3),
+    "gated, thirds, stream dropout": Way(_parts("gated", "thirds"), STREAM_DROPOUT, num_seeds=3),
+    "cross_attention, thirds, stream dropout": Way(_parts("cross_attention", "thirds"), STREAM_DROPOUT, num_seeds=3),
+}
 WAYS = {
+    **OTHER_PARTS,
     f"{trial_name(SHOWN)}, whole frame": Way(SHOWN, {"views.num_crops": 1}, num_seeds=3),
     f"{trial_name(SHOWN)}, three crops both ways": Way(SHOWN, BOTH_WAYS, num_seeds=3),
     f"{trial_name(SHOWN)}, flow adapted": Way(SHOWN, {"features.adapt": "flow"}, num_seeds=3),
