@@ -39,7 +39,7 @@ TSN: Values = {
     "model.fusion": "rgb", "model.pooling": "mean", "model.attention.depth": 0,
     "train.mirror": False, "train.unfreeze": "all", "train.num_epochs": 1,
 }  # fmt: skip
-STREAM_DROPOUT: Values = {"model.stream_dropout": 0.2}
+NO_STREAM_DROPOUT: Values = {"model.stream_dropout": 0}
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,11 @@ OTHER_PARTS = {
     "late, mean, divided attention": Way(_parts("late", "mean", kind="divided", depth=1), num_seeds=3),
     "late, mean, joint attention": Way(_parts("late", "mean", kind="joint", depth=1), num_seeds=3),
     "late, attentive": Way(_parts("late", "attentive"), num_seeds=3),
-    "concat, thirds, stream dropout": Way(_parts("concat", "thirds"), STREAM_DROPOUT, num_seeds=3),
-    "gated, thirds, stream dropout": Way(_parts("gated", "thirds"), STREAM_DROPOUT, num_seeds=3),
-    "cross_attention, thirds, stream dropout": Way(_parts("cross_attention", "thirds"), STREAM_DROPOUT, num_seeds=3),
+    "concat, thirds, no stream dropout": Way(_parts("concat", "thirds"), NO_STREAM_DROPOUT, num_seeds=3),
+    "gated, thirds, no stream dropout": Way(_parts("gated", "thirds"), NO_STREAM_DROPOUT, num_seeds=3),
+    "cross_attention, thirds, no stream dropout": Way(
+        _parts("cross_attention", "thirds"), NO_STREAM_DROPOUT, num_seeds=3
+    ),
 }
 WAYS = {
     **OTHER_PARTS,

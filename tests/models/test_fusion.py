@@ -54,6 +54,19 @@ def test_each_named_stream_is_read_and_no_other_is_needed(name: str) -> None:
         assert not torch.allclose(fusion(changed), logits)
 
 
+def test_a_fusion_that_classifies_apart_tells_what_each_stream_says_alone_and_no_other_does(name: str) -> None:
+    fusion, tokens, others = build(name), random_tokens(), random_tokens(seed=2)
+    if not fusion.classifies_apart:
+        with pytest.raises(ModelError, match=r"does not classify each stream; choose model\.fusion: late"):
+            fusion.stream_scores(tokens)
+        return
+    scores = fusion.stream_scores(tokens)
+    assert set(scores) == set(fusion.streams)
+    for stream, said in scores.items():
+        assert torch.allclose(said.exp().sum(-1), torch.ones(BATCH))
+        assert torch.equal(fusion.stream_scores(others | {stream: tokens[stream]})[stream], said)
+
+
 def test_each_video_is_classified_by_itself(name: str) -> None:
     fusion, tokens = build(name), random_tokens()
     alone = fusion({stream: values[2:3] for stream, values in tokens.items()})

@@ -130,7 +130,7 @@ def test_a_description_that_does_not_hold_together_is_refused(folder: Path, chan
 
 @pytest.mark.parametrize(
     "values",
-    [{"fusion": "early"}, {"fusion": "gated", "pooling": "attentive"}, {"fusion": "late", "stream_dropout": 0.5}],
+    [{"fusion": "early"}, {"fusion": "gated", "pooling": "attentive"}, {"fusion": "concat", "stream_dropout": 0.5}],
 )
 @pytest.mark.parametrize("kind", attention_kinds.names())
 def test_every_kind_of_recogniser_is_loaded_as_it_was(

@@ -261,7 +261,7 @@ def test_a_fusion_that_does_not_classify_each_stream_gives_no_scores_of_them(mod
 # Stream dropout.
 
 
-@pytest.mark.parametrize("fusion", ["late", "early"])
+@pytest.mark.parametrize("fusion", ["concat", "early", "gated", "cross_attention"])
 def test_stream_dropout_acts_in_training_alone(model: Model, fusion: str) -> None:
     recognizer, features = build(model, fusion=fusion, stream_dropout=0.5), random_features()
     answers = [recognizer(features) for _ in range(5)]
@@ -280,7 +280,7 @@ def test_a_lost_stream_is_not_seen_by_the_other(model: Model) -> None:
     assert not torch.allclose(recognizer(features), recognizer(features | {"rgb": random_features(seed=2)["rgb"]}))
 
 
-@pytest.mark.parametrize("fusion", ["rgb", "flow"])
-def test_one_stream_alone_is_never_lost(model: Model, fusion: str) -> None:
+@pytest.mark.parametrize("fusion", ["rgb", "flow", "late"])
+def test_what_is_classified_alone_is_never_lost(model: Model, fusion: str) -> None:
     recognizer = build(model, fusion=fusion, stream_dropout=0.9)
     assert torch.equal(recognizer(random_features()), recognizer(random_features()))

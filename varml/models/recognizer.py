@@ -36,7 +36,7 @@ class Recognizer(nn.Module):
         self.attention = (
             SharedAttention(_attention(params), self.streams, params.width) if fusion.shares_attention else separate
         )
-        loses_streams = params.stream_dropout and len(self.streams) > 1
+        loses_streams = params.stream_dropout and len(self.streams) > 1 and not fusion.classifies_apart
         self.stream_dropout = (
             StreamDropout(self.streams, params.width, params.stream_dropout) if loses_streams else nn.Identity()
         )

@@ -1,5 +1,7 @@
 """Stream dropout: in training a video now and then lacks one of its streams, so that each learns to stand alone.
 
+Where each stream is classified alone it would only take examples from both, and is not applied.
+
 Neverova et al., "ModDrop: Adaptive Multi-Modal Gesture Recognition", 2015, arXiv:1501.00102.
 """
 

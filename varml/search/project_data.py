@@ -34,7 +34,7 @@ from varml.training.adapted import with_adapted
 from varml.training.data import load_searched
 
 # Raise it when the same values on the same data may give another result: trials of both must not be compared.
-VERSION = 6
+VERSION = 7
 
 
 def project_work(params: Params) -> tuple[Work, list[str]]:

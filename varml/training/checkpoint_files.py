@@ -11,7 +11,7 @@ from varml.ground.paths import MANIFEST, PLUGINS, WEIGHTS, state_folder
 from varml.training.checkpoint import Checkpoint
 
 # Raise it when the same training may give other weights, or its checkpoint holds something else.
-VERSION = 3
+VERSION = 4
 SUFFIX = ".checkpoint"
 
 

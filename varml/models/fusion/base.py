@@ -18,11 +18,14 @@ class Fusion(nn.Module):
     ``shares_attention``: the streams' tokens look at each other in one stack of attention before they come here.
     ``reads_tokens``: it needs all tokens also where ``model.pooling`` is not the mean, and calls :meth:`pool` itself;
     other fusions then get one token for each stream, the pooled one, whose mean over tokens is itself.
+    ``classifies_apart``: each stream is classified alone, so that none leans on the other and ``model.stream_dropout``
+    takes none away; such a fusion has :meth:`stream_scores`.
     """
 
     streams: ClassVar[tuple[str, ...]]
     shares_attention: ClassVar[bool] = False
     reads_tokens: ClassVar[bool] = False
+    classifies_apart: ClassVar[bool] = False
 
     def __init__(self, *, width: int, num_classes: int, num_heads: int, dropout: float) -> None:
         super().__init__()

@@ -20,6 +20,7 @@ class Late(Fusion):
     """
 
     streams = ("rgb", "flow")
+    classifies_apart = True
     rgb_weight: Tensor
 
     def __init__(self, *, width: int, num_classes: int, num_heads: int, dropout: float) -> None:
