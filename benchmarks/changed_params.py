@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,9 @@ def add_change(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def changed_params(arguments: argparse.Namespace) -> Params:
-    """Return the shipped params with what ``--change`` said."""
-    return apply_values(load_params(ROOT / "params.yaml"), dict(arguments.change))
+def changed_params(arguments: argparse.Namespace, values: Mapping[str, Any] | None = None) -> Params:
+    """Return the shipped params with the ``values`` of a benchmark, and over both what ``--change`` said."""
+    return apply_values(load_params(ROOT / "params.yaml"), {**(values or {}), **dict(arguments.change)})
 
 
 def _change(text: str) -> tuple[str, Any]:

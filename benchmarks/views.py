@@ -4,8 +4,8 @@
 the folder, with the columns path, label and group, and set where there are several, and the values of the shipped
 ``params.yaml``. Late fusion of the thirds of frozen features is validated on group folds of each set, as many as it has
 groups and ten at most; the probabilities of three seeds are averaged. A backbone sees a video once for each
-view. ``--change frames.num_segments=24`` puts another value into these params. What is stored in ``--work`` is not done
-again.
+view. ``--change frames.num_segments=24 model.fusion=concat`` puts other values into these params. What is stored in
+``--work`` is not done again.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def main() -> None:
     """Measure and report."""
     arguments = _arguments()
     torch.set_num_threads(1)
-    params = apply_values(changed_params(arguments), {**SHOWN, "train.mirror": True, "views.mirror": "both"})
+    params = changed_params(arguments, {**SHOWN, "train.mirror": True, "views.mirror": "both"})
     rows = pd.read_csv(arguments.source / arguments.annotations)
     rows = rows.assign(set=rows.get("set", "all"))
     whole, crops = (
